@@ -1,0 +1,68 @@
+# The front door. `make help` lists what is here.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+PYTHON ?= python3
+ROLE ?= author
+BIN := .venv/bin
+
+# Byte code is worth keeping inside .venv: without it every `import mlflow` costs six seconds, not three.
+export PYTHONDONTWRITEBYTECODE :=
+# Nothing we start calls home.
+export MLFLOW_DISABLE_TELEMETRY := true
+export DO_NOT_TRACK := true
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+
+.PHONY: help setup demo up down env clean-state test test-exhaustive check format lock
+
+help:  ## This list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 18
+
+# uv from the machine if it has one, else uv inside .venv; both read the same lock.
+.venv/.ready: requirements.lock requirements-dev.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12), (3, 13)))' || \
+	  { echo "make: $$($(PYTHON) --version 2>&1) found; Greenroom needs Python 3.11 to 3.13 (make PYTHON=python3.12 …)" >&2; exit 2; }
+	@echo "Setting up .venv (once)"
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check "$$(grep -oE '^uv==[0-9.]+' requirements.lock)"
+	@$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes requirements-dev.lock
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@touch $@
+
+setup: .venv/.ready  ## Create .venv from the lock (the other commands do this themselves)
+
+demo: .venv/.ready  ## The whole lifecycle on the embedded stack, on real data
+	@$(BIN)/python -m deploy demo
+
+up: .venv/.ready  ## Start the embedded stack: S3 and MLflow on loopback
+	@$(BIN)/python -m deploy up
+
+down: .venv/.ready  ## Stop what `up` or `demo` started
+	@$(BIN)/python -m deploy down
+
+env: .venv/.ready  ## Addresses and credentials of a role: eval "$$(make -s env ROLE=reviewer)"
+	@$(BIN)/python -m deploy env --role $(ROLE)
+
+clean-state: .venv/.ready  ## Stop the stack and forget its data
+	@$(BIN)/python -m deploy clean-state
+
+test: .venv/.ready  ## All tests
+	@$(BIN)/python -m pytest -n 2 --dist loadscope
+
+test-exhaustive: .venv/.ready  ## All tests, with every round and fault point instead of a sample
+	@GREENROOM_EXHAUSTIVE=1 $(BIN)/python -m pytest -n 2 --dist loadscope
+
+check: .venv/.ready  ## Format, lint, types, import contracts
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+format: .venv/.ready  ## Format the code
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix --quiet .
+
+lock: .venv/.ready  ## Resolve requirements.lock and requirements-dev.lock again
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
+	  --no-emit-index-url pyproject.toml -o requirements.lock
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
+	  --no-emit-index-url --extra dev -c requirements.lock pyproject.toml -o requirements-dev.lock
