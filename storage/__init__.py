@@ -1,0 +1,34 @@
+"""S3 objects and Delta tables: list, stream, snapshot, commit. Knows nothing of models or checks."""
+
+from storage.delta import commit_partition, live_columns
+from storage.errors import (
+    ObjectChangedError,
+    ObjectNotFoundError,
+    StorageDeniedError,
+    StorageError,
+    StorageUnavailableError,
+    UnreadableFileError,
+)
+from storage.files import BrokenRow, RowBatch, read_rows
+from storage.objects import Store
+from storage.settings import S3Settings, data_uri
+from storage.snapshot import ObjectVersion, Snapshot
+
+__all__ = [
+    "BrokenRow",
+    "ObjectChangedError",
+    "ObjectNotFoundError",
+    "ObjectVersion",
+    "RowBatch",
+    "S3Settings",
+    "Snapshot",
+    "StorageDeniedError",
+    "StorageError",
+    "StorageUnavailableError",
+    "Store",
+    "UnreadableFileError",
+    "commit_partition",
+    "data_uri",
+    "live_columns",
+    "read_rows",
+]

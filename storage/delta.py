@@ -1,0 +1,111 @@
+"""Delta tables: replace one partition in one commit, and read back what is live."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from storage.errors import ObjectNotFoundError, StorageError, StorageUnavailableError
+from storage.snapshot import split_uri
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    import pyarrow as pa
+
+    from storage.settings import S3Settings
+
+Filter = tuple[str, str, str]
+
+
+def commit_partition(
+    table_uri: str,
+    rows: pa.Table,
+    partition: tuple[str, str],
+    partition_by: Sequence[str],
+    settings: S3Settings,
+) -> int:
+    """Make `rows` the whole content of one partition, in one commit; return the table's version.
+
+    `partition` is a column and its value; every row must have it. Readers see the old rows or the
+    new ones, never a mixture. Two writers that replace the same partition at once: one commits, the
+    other raises `StorageError`. The table is created by its first commit.
+    """
+    from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
+
+    column, value = partition
+    options = settings.delta_options()
+    with _translated("commit to", table_uri):
+        table = DeltaTable.create(
+            table_uri,
+            rows.schema,
+            mode="ignore",
+            partition_by=list(partition_by),
+            storage_options=options,
+        )
+        # Overwriting an *empty* partition conflicts with nothing that Delta sees, so two writers
+        # would both succeed and double the rows. Both raising the same transaction id does conflict.
+        app_id = f"{column}={value}"
+        writes = table.transaction_version(app_id) or 0
+        write_deltalake(
+            table,
+            rows,
+            mode="overwrite",
+            predicate=f"{column} = '{value}'",
+            commit_properties=CommitProperties(
+                app_transactions=[Transaction(app_id, writes + 1)],
+            ),
+        )
+        return DeltaTable(table_uri, storage_options=options).version()
+
+
+def live_columns(
+    table_uri: str,
+    columns: Sequence[str],
+    filters: Sequence[Filter],
+    settings: S3Settings,
+) -> pa.Table | None:
+    """Read some columns of the live rows of some partitions; None where there is no such table.
+
+    `filters` are `(partition column, "=", value)`.
+    """
+    from deltalake import DeltaTable
+
+    with _translated("read", table_uri):
+        if not DeltaTable.is_deltatable(table_uri, settings.delta_options()):
+            return None
+        table = DeltaTable(table_uri, storage_options=settings.delta_options())
+        dataset = table.to_pyarrow_dataset(partitions=list(filters))
+        return dataset.to_table(columns=list(columns))
+
+
+@contextmanager
+def _translated(action: str, uri: str) -> Iterator[None]:
+    from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
+
+    split_uri(uri)
+    try:
+        yield
+    except TableNotFoundError as error:
+        raise ObjectNotFoundError(f"Could not {action} {uri}: there is no table there") from error
+    except CommitFailedError as error:
+        raise StorageError(
+            f"Could not {action} {uri}: another writer committed to the same partition first."
+            " Nothing of this write is visible; run again to see what is there now"
+        ) from error
+    except (OSError, DeltaError) as error:
+        said = " ".join(str(error).split())
+        raise _from_text(f"Could not {action} {uri}", said) from error
+
+
+def _from_text(said: str, text: str) -> StorageError:
+    # The Rust side tells its errors apart in words only.
+    marks: Mapping[str, tuple[type[StorageError], str]] = {
+        "NoSuchBucket": (ObjectNotFoundError, "there is no such bucket; create it"),
+        "error sending request": (StorageUnavailableError, "S3 does not answer; try again"),
+        "after 10 retries": (StorageUnavailableError, "S3 does not answer; try again"),
+    }
+    for mark, (kind, sentence) in marks.items():
+        if mark in text:
+            return kind(f"{said}: {sentence}")
+    return StorageError(f"{said}: {text[:300]}")

@@ -1,0 +1,126 @@
+"""Rows of a Parquet or CSV file, as a stream of batches that remember each row's position."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+
+from storage.errors import UnreadableFileError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any, BinaryIO
+
+    import numpy.typing as npt
+
+_BATCH_ROWS = 65_536
+_CSV_BLOCK_BYTES = 4 * 2**20
+
+
+@dataclass(frozen=True)
+class BrokenRow:
+    """A row that cannot be split into the columns of its file. `position` counts from 0."""
+
+    position: int
+    text: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class RowBatch:
+    """Consecutive rows: `table` holds the readable ones, at `positions` (int64, from 0) of the file.
+
+    CSV columns are strings, as written; Parquet columns have the file's types.
+    """
+
+    table: pa.Table
+    positions: npt.NDArray[np.int64]
+    broken: tuple[BrokenRow, ...] = ()
+
+
+def read_rows(file: BinaryIO, name: str) -> Iterator[RowBatch]:
+    """Stream the rows of a file; its format is told by the ending of `name` (.parquet, .csv).
+
+    A file with no rows yields one empty batch, so that its columns are known. Raises
+    `UnreadableFileError`, naming the file, where the bytes are not of that format.
+    """
+    readers = {"parquet": _read_parquet, "csv": _read_csv}
+    ending = name.rsplit(".", 1)[-1].lower()
+    if ending not in readers:
+        raise UnreadableFileError(
+            f"{name} cannot be read: its name ends in {ending!r}; expected .parquet or .csv"
+        )
+    try:
+        for batch in readers[ending](file):
+            _refuse_duplicate_columns(batch.table.column_names, name)
+            yield batch
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        found = " ".join(str(error).split())[:300]
+        raise UnreadableFileError(
+            f"{name} is not a whole {ending.upper()} file: {found}. Deliver it again"
+        ) from error
+
+
+def _refuse_duplicate_columns(names: list[str], file_name: str) -> None:
+    twice = sorted(name for name, count in Counter(names).items() if count > 1)
+    if twice:
+        raise UnreadableFileError(
+            f"{file_name} has the column {twice[0]!r} more than once; column names must be unique"
+        )
+
+
+def _read_parquet(file: BinaryIO) -> Iterator[RowBatch]:
+    import pyarrow.parquet as pq
+
+    parquet = pq.ParquetFile(file)
+    start = 0
+    for batch in parquet.iter_batches(batch_size=_BATCH_ROWS):
+        table = pa.Table.from_batches([batch])
+        yield RowBatch(table, np.arange(start, start + len(table)))
+        start += len(table)
+    if start == 0:
+        yield RowBatch(parquet.schema_arrow.empty_table(), np.arange(0))
+
+
+def _read_csv(file: BinaryIO) -> Iterator[RowBatch]:
+    from pyarrow import csv
+
+    header = file.readline()
+    if not header.strip():
+        raise pa.ArrowInvalid("no header line found")
+    names = csv.read_csv(pa.BufferReader(header)).column_names
+    file.seek(0)
+    broken: list[BrokenRow] = []
+
+    def set_aside(row: Any) -> str:
+        # The header is row 1 of the file; positions count data rows from 0.
+        reason = f"has {row.actual_columns} columns, expected {row.expected_columns}"
+        broken.append(BrokenRow(row.number - 2, row.text, reason))
+        return "skip"
+
+    reader = csv.open_csv(
+        file,
+        # Row numbers are known only to a single-threaded reader.
+        read_options=csv.ReadOptions(use_threads=False, block_size=_CSV_BLOCK_BYTES),
+        parse_options=csv.ParseOptions(invalid_row_handler=set_aside),
+        convert_options=csv.ConvertOptions(
+            column_types=dict.fromkeys(names, pa.string()),
+            null_values=[""],
+            strings_can_be_null=True,
+        ),
+    )
+    start, yielded, table = 0, False, None
+    for batch in reader:
+        table = pa.Table.from_batches([batch])
+        bad, broken[:] = tuple(broken), []
+        span = np.arange(start, start + len(table) + len(bad))
+        positions = np.setdiff1d(span, [row.position for row in bad], assume_unique=True)
+        start += len(span)
+        yielded = True
+        yield RowBatch(table, positions, bad)
+    if broken or not yielded:
+        yield RowBatch(reader.schema.empty_table(), np.arange(0), tuple(broken))

@@ -1,0 +1,60 @@
+"""A snapshot: which bytes, exactly, lay under a prefix at one moment."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from storage.errors import StorageError
+
+
+@dataclass(frozen=True)
+class ObjectVersion:
+    """One version of one S3 object. `version_id` is None where the bucket keeps no versions."""
+
+    uri: str
+    version_id: str | None
+    etag: str
+    size_bytes: int
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """The data objects under a prefix, sorted by URI, each pinned to a version."""
+
+    prefix: str
+    objects: tuple[ObjectVersion, ...]
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over what the objects are: names relative to the prefix, ETags and sizes.
+
+        Version ids stay out of it: the same bytes put again are the same snapshot.
+        """
+        lines = (f"{o.uri.removeprefix(self.prefix)}\t{o.etag}\t{o.size_bytes}\n" for o in self.objects)
+        return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+    @property
+    def size_bytes(self) -> int:
+        """Size of all objects together."""
+        return sum(o.size_bytes for o in self.objects)
+
+
+def split_uri(uri: str) -> tuple[str, str]:
+    """Split `s3://bucket/key` into bucket and key; refuse everything that is not that."""
+    parts = urlsplit(uri)
+    if parts.scheme != "s3" or not parts.netloc:
+        raise StorageError(f"{uri!r} is not an S3 location; expected s3://BUCKET/KEY")
+    if parts.query or parts.fragment:
+        raise StorageError(f"{uri!r} has a '?' or '#' in it, which an S3 location here may not have")
+    key = parts.path.lstrip("/")
+    if any(segment in {".", ".."} for segment in key.split("/")):
+        raise StorageError(f"{uri!r} has a '.' or '..' segment; write the location out in full")
+    return parts.netloc, key
+
+
+def is_data(key: str) -> bool:
+    """Say whether a key is a data file, and not a marker or hidden file of the job that wrote it."""
+    name = key.rsplit("/", 1)[-1]
+    return bool(name) and not name.startswith(("_", ".")) and not name.endswith(".crc")
