@@ -1,0 +1,87 @@
+"""The connection to an MLflow server, and the one place where its errors become ours."""
+
+from __future__ import annotations
+
+import getpass
+import re
+from contextlib import contextmanager
+from dataclasses import dataclass
+from http import HTTPStatus
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException, RestException
+
+from registry.errors import RegistryError, RegistryUnavailableError, UnknownVersionError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+
+@dataclass(frozen=True)
+class Registry:
+    """One MLflow server, seen as one user; `cache` is the folder for verified artifacts."""
+
+    client: MlflowClient
+    uri: str
+    user: str
+    cache: Path
+
+
+def connect(environment: Mapping[str, str]) -> Registry:
+    """Connect as the standard `MLFLOW_*` variables say; nothing is sent yet.
+
+    The user is the MLflow login. A server without logins knows nobody; there the name of the
+    operating system's user is taken, as MLflow does for its runs.
+    """
+    uri = environment.get("MLFLOW_TRACKING_URI")
+    if not uri:
+        raise RegistryError(
+            "MLFLOW_TRACKING_URI is not set, so there is no registry to ask. Set it to the MLflow"
+            ' server; with the embedded stack: eval "$(make -s env)"'
+        )
+    home = environment.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    cache = environment.get("GREENROOM_CACHE_DIR") or str(Path(home) / "greenroom")
+    user = environment.get("MLFLOW_TRACKING_USERNAME") or getpass.getuser()
+    return Registry(MlflowClient(uri, uri), uri, user, Path(cache))
+
+
+@contextmanager
+def translated(action: str) -> Iterator[None]:
+    """Turn what MLflow raises while doing `action` into a `RegistryError`."""
+    try:
+        yield
+    except RestException as error:
+        raise _from_answer(error, action) from error
+    except MlflowException as error:
+        raise _from_text(error, action) from error
+
+
+def _from_text(error: MlflowException, action: str) -> RegistryError:
+    # What is not JSON (a refusal of the login, a proxy's page) reaches us in words only.
+    said = " ".join(str(error).split())
+    status = re.search(r"failed with error code (\d+)", said)
+    code = int(status[1]) if status else 0
+    if code == HTTPStatus.UNAUTHORIZED:
+        return RegistryError(
+            f"Could not {action}: MLflow does not accept this login. Check MLFLOW_TRACKING_USERNAME and"
+            " MLFLOW_TRACKING_PASSWORD"
+        )
+    if code == HTTPStatus.FORBIDDEN:
+        return RegistryError(f"Could not {action}: this login may not do that. Ask an admin of the server")
+    if code >= HTTPStatus.INTERNAL_SERVER_ERROR or ("API request to" in said and not code):
+        return RegistryUnavailableError(
+            f"Could not {action}: the MLflow server does not answer. Is it running, and is"
+            " MLFLOW_TRACKING_URI right? Then try again"
+        )
+    return RegistryError(f"Could not {action}: {said[:300]}")
+
+
+def _from_answer(error: RestException, action: str) -> RegistryError:
+    said = " ".join(str(error).split())[:300]
+    if error.error_code in {"RESOURCE_DOES_NOT_EXIST", "NOT_FOUND"}:
+        return UnknownVersionError(f"Could not {action}: there is no such thing. {said}")
+    if error.error_code in {"TEMPORARILY_UNAVAILABLE", "REQUEST_LIMIT_EXCEEDED"}:
+        return RegistryUnavailableError(f"Could not {action}: MLflow asks to try later. {said}")
+    return RegistryError(f"Could not {action}: {said}")

@@ -1,0 +1,73 @@
+"""From a registered version to a verified, loaded scorer."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from registry.connection import translated
+from registry.errors import ArtifactError
+from registry.scorer import Scorer
+from registry.versions import ModelVersion, resolve
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from registry.connection import Registry
+
+
+def load(registry: Registry, version: ModelVersion | str) -> Scorer:
+    """Return the fast scorer of a version, given itself or as a URI (`models:/NAME/Production`).
+
+    The artifact's digest is checked before a byte of it is parsed, and no code in it is run.
+    """
+    found = resolve(registry, version) if isinstance(version, str) else version
+    return Scorer.read(fetch(registry, found), found)
+
+
+def fetch(registry: Registry, version: ModelVersion) -> Path:
+    """Return the folder of the verified artifact, downloading it if the cache has no such digest."""
+    if version.manifest is None:
+        raise ArtifactError(
+            f"{version.name} version {version.version} was registered without a manifest, so nobody"
+            " can say what its artifact should be. Register it through: mlflow run ."
+        )
+    what = f"{version.name} version {version.version}"
+    cached = registry.cache / "models" / version.manifest.digest
+    if not cached.is_dir():
+        cached.parent.mkdir(parents=True, exist_ok=True)
+        with (
+            translated(f"download {what}"),
+            download(registry, version.uri, beside=cached.parent) as folder,
+        ):
+            version.manifest.verify(folder, what)
+            try:
+                folder.rename(cached)
+            except OSError:
+                # Another process was faster; what it left is verified below like any other.
+                if not cached.is_dir():
+                    raise
+    version.manifest.verify(cached, f"{what}, in the cache {cached},")
+    return cached
+
+
+@contextmanager
+def download(registry: Registry, model_uri: str, beside: Path | None = None) -> Iterator[Path]:
+    """Download an artifact to a folder that is gone afterwards, unless it was moved away."""
+    import mlflow
+
+    scratch = Path(tempfile.mkdtemp(prefix=".download-", dir=beside))
+    # A progress bar for seven small files would be the only thing on the screen.
+    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
+    try:
+        yield Path(
+            mlflow.artifacts.download_artifacts(
+                artifact_uri=model_uri, dst_path=str(scratch), tracking_uri=registry.uri
+            )
+        )
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)

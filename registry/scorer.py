@@ -1,0 +1,104 @@
+"""The fast scorer: Arrow columns in, float32 predictions out; no pandas, no code from the artifact."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import yaml
+
+from registry.errors import ArtifactError
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    import numpy.typing as npt
+
+    from registry.versions import ModelVersion
+
+# The one file of code an artifact may hold; allowed by its hash, for MLflow's own doors.
+LOADER = Path(__file__).with_name("greenroom_pyfunc.py")
+LOADER_SHA256 = hashlib.sha256(LOADER.read_bytes()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Column:
+    """A raw input column of a model. `categories` are the values seen in training, None: a number."""
+
+    name: str
+    categories: pa.Array | None = None
+
+
+@dataclass(frozen=True)
+class Scorer:
+    """A loaded model version. Predictions are equal to MLflow's `pyfunc` on it, bit for bit."""
+
+    version: ModelVersion
+    columns: tuple[Column, ...]
+    booster: Any
+
+    @classmethod
+    def read(cls, folder: Path, version: ModelVersion) -> Scorer:
+        """Read a verified artifact. Raises `ArtifactError` where it is not one this scorer knows."""
+        import xgboost as xgb
+
+        what = f"{version.name} version {version.version}"
+        mlmodel = yaml.safe_load((folder / "MLmodel").read_text())
+        flavor = mlmodel.get("flavors", {}).get("xgboost")
+        loader = folder / "code" / LOADER.name
+        if flavor is None or not loader.is_file():
+            raise ArtifactError(
+                f"{what} is not an artifact that Greenroom logged: expected the flavor xgboost and"
+                f" code/{LOADER.name}. Log it through: mlflow run ."
+            )
+        if hashlib.sha256(loader.read_bytes()).hexdigest() != LOADER_SHA256:
+            raise ArtifactError(
+                f"{what} holds a code/{loader.name} that is not the loader of this Greenroom; train"
+                " it again with this one, or score it with the one that logged it"
+            )
+        booster = xgb.Booster()
+        try:
+            booster.load_model(folder / flavor["data"])
+        except xgb.core.XGBoostError as error:
+            raise ArtifactError(
+                f"{what} was written by XGBoost {flavor.get('xgb_version')} and cannot be read by"
+                f" XGBoost {xgb.__version__}, which runs here"
+            ) from error
+        signature = [column["name"] for column in json.loads(mlmodel["signature"]["inputs"])]
+        if booster.feature_names != signature:
+            raise ArtifactError(
+                f"The signature of {what} does not match its booster: columns {signature}, features"
+                f" {booster.feature_names}"
+            )
+        categories = dict(booster.get_categories(export_to_arrow=True).to_arrow())
+        return cls(version, tuple(Column(n, categories[n]) for n in signature), booster)
+
+    def predict(self, table: pa.Table) -> npt.NDArray[np.float32]:
+        """Return one prediction per row, float32 of shape (rows,).
+
+        `table` has the model's raw columns, by name and in any order: categories as strings, the
+        rest as numbers. A null, NaN, or a category not seen in training is a missing value. An
+        infinite number is scored as what it is, as MLflow's doors do.
+        """
+        return self.booster.inplace_predict(encode(table, self.columns))  # type: ignore[no-any-return]  # xgboost has no types
+
+
+def encode(table: pa.Table, columns: tuple[Column, ...]) -> npt.NDArray[np.float32]:
+    """Encode raw columns as the float32 matrix of shape (rows, columns) that the booster takes."""
+    matrix = np.empty((len(table), len(columns)), dtype=np.float32)
+    for position, column in enumerate(columns):
+        values = table[column.name]
+        if column.categories is not None:
+            codes = pc.index_in(values.cast(pa.string()), value_set=column.categories)
+            values = codes.cast(pa.float64())
+        # By way of float64, as pandas does it: int64 to float32 directly could round otherwise.
+        numbers = pc.fill_null(values.cast(pa.float64(), safe=False), np.nan)
+        with np.errstate(over="ignore"):  # beyond float32 is infinite, through every door
+            matrix[:, position] = numbers.to_numpy()
+    return matrix

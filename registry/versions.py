@@ -1,0 +1,178 @@
+"""Model versions: find them, resolve a name to one, register a new one."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from registry.connection import translated
+from registry.errors import NothingOnStageError, UnknownVersionError
+from registry.manifest import Manifest
+from registry.stages import ALIAS, Stage, stage_of
+
+if TYPE_CHECKING:
+    from mlflow.entities.model_registry import ModelVersion as MlflowVersion
+
+    from registry.connection import Registry
+
+AUTHOR_TAG = "greenroom.author"
+MANIFEST_TAG = "greenroom.manifest"
+
+_MODEL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+_MODEL_URI = re.compile(r"models:/(?P<name>[^/@]+)(?:/(?P<at>[^/@]+)|@(?P<alias>[^/@]+))")
+# What the registry database can hold.
+_HIGHEST_VERSION = 2**31 - 1
+
+
+@dataclass(frozen=True)
+class ModelVersion:
+    """A registered model version. `tags` are MLflow's, the platform's own under `greenroom.`."""
+
+    name: str
+    version: int
+    stage: Stage
+    author: str | None
+    run_id: str | None
+    source: str
+    created_at: dt.datetime
+    manifest: Manifest | None
+    tags: dict[str, str] = field(repr=False, hash=False)
+
+    @property
+    def uri(self) -> str:
+        """The MLflow URI of exactly this version."""
+        return f"models:/{self.name}/{self.version}"
+
+    @property
+    def digest(self) -> str | None:
+        """SHA-256 over the artifact's manifest; None where no manifest was fixed."""
+        return self.manifest.digest if self.manifest else None
+
+
+def resolve(registry: Registry, uri: str) -> ModelVersion:
+    """Resolve `models:/NAME/Production`, `models:/NAME/3` or `models:/NAME@production` to a version.
+
+    Resolve once and pass the version on: asked again, a stage may answer with another one.
+    """
+    match = _MODEL_URI.fullmatch(uri)
+    if match is None:
+        raise UnknownVersionError(
+            f"{uri!r} does not name a model version; expected models:/NAME/STAGE,"
+            " models:/NAME/VERSION or models:/NAME@production"
+        )
+    name, at, alias = match["name"], match["at"], match["alias"]
+    if alias is not None and alias != ALIAS:
+        raise UnknownVersionError(f"{uri!r} asks for the alias {alias!r}; only @{ALIAS} is kept")
+    if at is not None and at.lstrip("-").isdigit():
+        return find_version(registry, name, int(at))
+    wanted = "Production" if alias else at
+    if wanted not in set(Stage):
+        stages = ", ".join(Stage)
+        raise UnknownVersionError(
+            f"{uri!r} asks for {wanted!r}, which is neither a version number nor a stage. Stages"
+            f" are {stages}, written exactly so"
+        )
+    found = [v for v in list_versions(registry, name) if v.stage == wanted]
+    if not found:
+        raise NothingOnStageError(
+            f"No version of {name} is in {wanted}. See what there is: python -m registry list {name}"
+        )
+    return found[-1]
+
+
+def find_version(registry: Registry, name: str, version: int) -> ModelVersion:
+    """Return one version by its number."""
+    check_name(name)
+    if not 1 <= version <= _HIGHEST_VERSION:
+        raise UnknownVersionError(
+            f"{name} has no version {version}: versions are counted from 1. See which there are:"
+            f" python -m registry list {name}"
+        )
+    # Asked first: to a login that is no admin, MLflow answers 403 for versions of no model.
+    _find_model(registry, name)
+    try:
+        with translated(f"find {name} version {version}"):
+            return _read(registry.client.get_model_version(name, str(version)))
+    except UnknownVersionError as error:
+        raise UnknownVersionError(
+            f"{name} has no version {version}. See which there are: python -m registry list {name}"
+        ) from error
+
+
+def list_versions(registry: Registry, name: str | None = None) -> list[ModelVersion]:
+    """Return all versions, of one model or of all, by name and number.
+
+    Raises `UnknownVersionError` where a named model does not exist.
+    """
+    if name is not None:
+        check_name(name)
+        _find_model(registry, name)
+    found: list[ModelVersion] = []
+    token: str | None = None
+    query = f"name = '{name}'" if name else None
+    while True:
+        with translated("list model versions"):
+            page = registry.client.search_model_versions(query, 200, page_token=token)
+        found += [_read(version) for version in page]
+        token = page.token
+        if not token:
+            return sorted(found, key=lambda v: (v.name, v.version))
+
+
+def register(registry: Registry, name: str, model_uri: str, run_id: str) -> ModelVersion:
+    """Register the model at `model_uri` (as `log_model` returned it) as the next version of `name`.
+
+    The manifest is fixed here, once, from the bytes the server holds, and the author is recorded.
+    """
+    from registry.loading import download
+
+    check_name(name)
+    with translated(f"read back {model_uri}"), download(registry, model_uri) as folder:
+        manifest = Manifest.of(folder)
+    with translated(f"register {model_uri} as {name}"):
+        if not registry.client.search_registered_models(f"name = '{name}'", max_results=1):
+            registry.client.create_registered_model(name)
+        tags = {AUTHOR_TAG: registry.user, MANIFEST_TAG: manifest.to_json()}
+        # MLflow wants the id of its logged model beside the URI that contains it.
+        model_id = model_uri.removeprefix("models:/")
+        created = registry.client.create_model_version(
+            name, model_uri, run_id, tags=tags, model_id=model_id, await_creation_for=0
+        )
+    return _read(created)
+
+
+def check_name(name: str) -> None:
+    """Raise `UnknownVersionError` for what can not be the name of a model."""
+    if not _MODEL_NAME.fullmatch(name):
+        raise UnknownVersionError(
+            f"{name[:80]!r} is not a model name; expected up to 128 letters, digits, '-', '_', '.'"
+        )
+
+
+def _find_model(registry: Registry, name: str) -> None:
+    try:
+        with translated(f"find the model {name}"):
+            registry.client.get_registered_model(name)
+    except UnknownVersionError as error:
+        raise UnknownVersionError(
+            f"There is no registered model {name!r}. See which there are: python -m registry list"
+        ) from error
+
+
+def _read(version: MlflowVersion) -> ModelVersion:
+    tags = dict(version.tags)
+    manifest = tags.get(MANIFEST_TAG)
+    return ModelVersion(
+        name=version.name,
+        version=int(version.version),
+        stage=stage_of(version),
+        author=tags.get(AUTHOR_TAG),
+        run_id=version.run_id or None,
+        source=version.source,
+        created_at=dt.datetime.fromtimestamp(version.creation_timestamp / 1000, dt.UTC),
+        manifest=Manifest.from_files(json.loads(manifest)) if manifest else None,
+        tags=tags,
+    )
