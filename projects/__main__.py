@@ -1,0 +1,185 @@
+"""`python -m projects`: deliver example data, train, validate. `mlflow run .` calls this."""
+
+from __future__ import annotations
+
+import argparse
+import datetime as dt
+import os
+import sys
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from projects.declaration import Window
+    from projects.runs import Workplace
+
+_EXAMPLES = """examples:
+  python -m projects deliver flight_delay
+  python -m projects train flight_delay --until 2013-06-30
+  python -m projects train flight_delay --sample 0.1
+  python -m projects validate flight_delay --version 1
+
+settings are environment variables: docs/settings.md"""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    options = _parser().parse_args(arguments)
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")
+    from projects.errors import DeclarationError, ProjectError, UnfitTrainingDataError
+    from registry import RegistryError, RegistryUnavailableError
+    from storage import StorageError, StorageUnavailableError, UnreadableFileError
+
+    try:
+        return int(options.run(options))
+    except (StorageUnavailableError, RegistryUnavailableError) as error:
+        return _fail(error, 75)
+    except (UnfitTrainingDataError, UnreadableFileError) as error:
+        return _fail(error, 3)
+    except DeclarationError as error:
+        return _fail(error, 2)
+    except (ProjectError, RegistryError, StorageError) as error:
+        return _fail(error, 1)
+
+
+def _deliver(options: argparse.Namespace) -> int:
+    from projects.declaration import read_project
+    from projects.delivery import deliver
+    from storage import S3Settings, Store, data_uri
+
+    project = read_project(options.project)
+    store = Store.connect(S3Settings.from_environment(os.environ))
+    features_uri, outcomes_uri = (
+        data_uri(location, os.environ) for location in (project.features_at, project.outcomes_at)
+    )
+    with _progress() as progress:
+        days: list[str] = []
+
+        def delivered(day: str, _: int) -> None:
+            days.append(day)
+            progress(f"Delivering {day}", len(days), 365)
+
+        rows = deliver(project.dataset.deliveries(), features_uri, outcomes_uri, store, delivered)
+    print(f"Delivered {rows:,} rows, {days[0]} to {days[-1]}, to {features_uri} and {outcomes_uri}")
+    return 0
+
+
+def _train(options: argparse.Namespace) -> int:
+    from projects.declaration import Window, read_project
+    from projects.runs import train_version
+
+    project = read_project(options.project)
+    window = Window(options.since or project.window.since, options.until or project.window.until)
+    _check_window(window)
+    with _workplace() as at:
+        version = train_version(project, window, options.sample, at)
+    print(f"Registered {version.name} version {version.version}, trained on {window}")
+    print(f"  author   {version.author}")
+    print(f"  digest   {version.digest}")
+    print(f"  next     mlflow run . -e validate -P project={project.name} -P version={version.version}")
+    return 0
+
+
+def _validate(options: argparse.Namespace) -> int:
+    from projects.declaration import Window, read_project
+    from projects.runs import validate_version
+
+    project = read_project(options.project)
+    if bool(options.since) != bool(options.until):
+        return _fail("--since and --until go together: give both, or neither", 2)
+    window = Window(options.since, options.until) if options.since else None
+    if window:
+        _check_window(window)
+    with _workplace() as at:
+        verdict = validate_version(project, options.version, window, at)
+    print(f"{project.model} version {options.version}: validation {'passed' if verdict.passed else 'failed'}")
+    for reason in verdict.reasons:
+        print(f"  {reason}")
+    return 0 if verdict.passed else 3
+
+
+def _check_window(window: Window) -> None:
+    from projects.errors import DeclarationError
+
+    if window.until < window.since:
+        raise DeclarationError(f"The window {window} ends before it begins; check --since and --until")
+
+
+@contextmanager
+def _workplace() -> Iterator[Workplace]:
+    import registry
+    from projects.runs import Workplace
+    from storage import S3Settings, Store
+
+    store = Store.connect(S3Settings.from_environment(os.environ))
+    with _progress() as progress, registry.translated("work with MLflow"):
+        yield Workplace(registry.connect(os.environ), store, os.environ, progress)
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[str, int, int], None]]:
+    """Show a bar on a terminal, nothing in a pipe."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task("Starting", total=None)
+        yield lambda what, done, total: bar.update(task, description=what, completed=done, total=total)
+
+
+def _fail(error: object, code: int) -> int:
+    print(f"projects: {error}", file=sys.stderr)
+    return code
+
+
+def _date(text: str) -> dt.date | None:
+    if not text:
+        return None  # how MLproject passes a parameter that was not given
+    try:
+        return dt.datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=dt.UTC).date()
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a date; expected YYYY-MM-DD") from None
+
+
+def _share(text: str) -> float:
+    try:
+        share = float(text)
+    except ValueError:
+        share = 0.0
+    if not 0 < share <= 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a share; expected more than 0, at most 1")
+    return share
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m projects",
+        description="Turn data into logged, validated model versions.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    verbs = parser.add_subparsers(required=True, metavar="VERB")
+    window = argparse.ArgumentParser(add_help=False)
+    window.add_argument("--since", type=_date, metavar="DATE", help="first day of the window")
+    window.add_argument("--until", type=_date, metavar="DATE", help="last day of the window")
+
+    verb = verbs.add_parser("deliver", help="put the project's example data on S3, as upstream would")
+    verb.add_argument("project")
+    verb.set_defaults(run=_deliver)
+
+    verb = verbs.add_parser("train", parents=[window], help="train on a window and register a version")
+    verb.add_argument("project")
+    verb.add_argument("--sample", type=_share, default=1.0, help="share of the rows, for a quick run")
+    verb.set_defaults(run=_train)
+
+    verb = verbs.add_parser("validate", parents=[window], help="hold a version against the gates")
+    verb.add_argument("project")
+    verb.add_argument("--version", type=int, required=True)
+    verb.set_defaults(run=_validate)
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,62 @@
+"""Plots of a training and of a validation, as matplotlib figures."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import matplotlib as mpl
+
+mpl.use("Agg")
+from matplotlib.figure import Figure  # the backend is chosen first
+
+from evidence import calibration_curve, precision_recall_curve, roc_curve
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import numpy as np
+    import numpy.typing as npt
+    import xgboost as xgb
+
+    Floats = npt.NDArray[np.float64]
+
+_SIZE_INCHES = (6.0, 4.5)
+
+
+def importance(booster: xgb.Booster) -> Figure:
+    """Total gain per feature, the largest on top."""
+    gains = sorted(booster.get_score(importance_type="total_gain").items(), key=lambda item: item[1])
+    figure, axes = _figure("What the trees split on", "total gain", "")
+    axes.barh([name for name, _ in gains], [gain for _, gain in gains], color="#2b6cb0")
+    return figure
+
+
+def quality(label: Floats, predictions: Mapping[str, Floats]) -> dict[str, Figure]:
+    """ROC, precision-recall, calibration and score distribution of one or two versions."""
+    roc, roc_axes = _figure("ROC", "false positive rate", "true positive rate")
+    pr, pr_axes = _figure("Precision and recall", "recall", "precision")
+    calibration, calibration_axes = _figure("Calibration", "mean prediction", "share late")
+    scores, scores_axes = _figure("Distribution of predictions", "prediction", "rows")
+    for axes in (roc_axes, calibration_axes):
+        axes.plot([0, 1], [0, 1], color="#a0aec0", linewidth=1, linestyle="--")
+    for name, predicted in predictions.items():
+        curve = roc_curve(label, predicted)
+        roc_axes.plot(curve.x, curve.y, label=name)
+        curve = precision_recall_curve(label, predicted)
+        pr_axes.plot(curve.x, curve.y, label=name)
+        bins = calibration_curve(label, predicted)
+        calibration_axes.plot(bins.predicted, bins.observed, marker="o", label=name)
+        scores_axes.hist(predicted, bins=50, range=(0, 1), histtype="step", label=name)
+    for axes in (roc_axes, pr_axes, calibration_axes, scores_axes):
+        axes.legend(frameon=False)
+    return {"roc": roc, "precision_recall": pr, "calibration": calibration, "scores": scores}
+
+
+def _figure(title: str, x_label: str, y_label: str) -> tuple[Figure, mpl.axes.Axes]:
+    figure = Figure(figsize=_SIZE_INCHES, layout="constrained")
+    axes = figure.subplots()
+    axes.set_title(title)
+    axes.set_xlabel(x_label)
+    axes.set_ylabel(y_label)
+    axes.spines[["top", "right"]].set_visible(False)
+    return figure, axes
