@@ -1,0 +1,95 @@
+"""`python -m serving`: try an endpoint."""
+
+from __future__ import annotations
+
+import argparse
+import datetime as dt
+import json
+import os
+import sys
+from dataclasses import asdict
+
+_EXAMPLES = """examples:
+  mlflow models serve -m models:/flight-delay/Production --env-manager local --port 5001
+  python -m serving smoke flight_delay/predictions --date 2013-07-01 --url http://127.0.0.1:5001
+
+settings are environment variables: docs/settings.md"""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    options = _parser().parse_args(arguments)
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")
+    from registry import RegistryError, RegistryUnavailableError
+    from serving.errors import EndpointUnavailableError, ServingError
+    from storage import StorageError, StorageUnavailableError
+
+    try:
+        return _smoke(options)
+    except (EndpointUnavailableError, StorageUnavailableError, RegistryUnavailableError) as error:
+        return _fail(error, 75)
+    except (ServingError, RegistryError, StorageError) as error:
+        return _fail(error, 1)
+
+
+def _smoke(options: argparse.Namespace) -> int:
+    import registry
+    from serving.smoke import read_expected, smoke
+    from storage import S3Settings, Store, data_uri
+
+    settings = S3Settings.from_environment(os.environ)
+    expected = read_expected(
+        data_uri(options.predictions, os.environ),
+        options.date,
+        options.rows,
+        registry.connect(os.environ),
+        Store.connect(settings),
+        settings,
+    )
+    report = smoke(options.url, expected)
+    if options.json:
+        print(json.dumps(asdict(report), indent=2))
+    else:
+        print(
+            f"{report.url}: {report.rows:,} rows of {options.date} answered bit for bit as the batch job"
+            f" wrote them ({report.model} version {report.model_version})"
+        )
+    return 0
+
+
+def _fail(error: object, code: int) -> int:
+    print(f"serving: {error}", file=sys.stderr)
+    return code
+
+
+def _date(text: str) -> dt.date:
+    try:
+        return dt.datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=dt.UTC).date()
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a date; expected YYYY-MM-DD") from None
+
+
+def _count(text: str) -> int:
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a count; expected at least 1")
+    return int(text)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m serving",
+        description="Try an endpoint that serves the model in Production.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    verbs = parser.add_subparsers(required=True, metavar="VERB")
+    verb = verbs.add_parser("smoke", help="send real rows, and compare with the batch predictions")
+    verb.add_argument("predictions", help="the table of predictions: below GREENROOM_DATA, or s3://…")
+    verb.add_argument("--date", type=_date, required=True, metavar="DATE", help="the day, YYYY-MM-DD")
+    verb.add_argument("--url", default="http://127.0.0.1:5001", help="where the endpoint is")
+    verb.add_argument("--rows", type=_count, default=2000, help="rows at most")
+    verb.add_argument("--json", action="store_true", help="print JSON for machines")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

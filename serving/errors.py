@@ -1,0 +1,15 @@
+"""What can go wrong with an endpoint."""
+
+from __future__ import annotations
+
+
+class ServingError(Exception):
+    """An endpoint, or what it is compared with, is not as it should be."""
+
+
+class EndpointUnavailableError(ServingError):
+    """Nothing answers at the address. Trying again may help."""
+
+
+class DifferentAnswerError(ServingError):
+    """The endpoint answers, and not with the bits the batch job wrote."""
