@@ -1,0 +1,104 @@
+"""What the tests share: one embedded stack per session, on free ports, with the real data on it.
+
+`s3` starts only S3 (a second); `stack` starts MLflow too. Tests that use the stack run in one worker,
+so that it is started once; two test sessions side by side never meet.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from commands import As, run_command
+
+import deploy
+from storage import S3Settings, Store
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if "stack" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.xdist_group("stack"))
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[deploy.Stack]:
+    with deploy.running(tmp_path_factory.mktemp("stack") / "state", s3_port=0, mlflow_port=0) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def roles(stack: deploy.Stack, tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, str]]:
+    """The environment of each role, for commands in processes of their own."""
+    cache = str(tmp_path_factory.mktemp("cache"))
+    python = str(Path(sys.executable).parent)
+    shared = {"GREENROOM_CACHE_DIR": cache, "PATH": f"{python}:{os.environ['PATH']}"}
+    return {
+        role: {**os.environ, **stack.environment(role), **shared}
+        for role in ("admin", "author", "reviewer", "operator")
+    }
+
+
+@pytest.fixture
+def author(
+    roles: dict[str, dict[str, str]], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> As:
+    return As(roles["author"], monkeypatch, capsys)
+
+
+@pytest.fixture
+def reviewer(
+    roles: dict[str, dict[str, str]], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> As:
+    return As(roles["reviewer"], monkeypatch, capsys)
+
+
+@pytest.fixture
+def operator(
+    roles: dict[str, dict[str, str]], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> As:
+    return As(roles["operator"], monkeypatch, capsys)
+
+
+@pytest.fixture(scope="session")
+def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3Settings]:
+    """S3 alone, with the identity that may do everything; its buckets are `greenroom` and `mlflow`."""
+    state = tmp_path_factory.mktemp("s3") / "state"
+    with deploy.running(state, s3_port=0, mlflow_port=0, with_mlflow=False) as running:
+        yield S3Settings.from_environment(running.environment("admin"))
+
+
+@pytest.fixture(scope="session")
+def store(s3: S3Settings) -> Store:
+    return Store.connect(s3)
+
+
+@pytest.fixture(scope="session")
+def delivered(roles: dict[str, dict[str, str]]) -> str:
+    """All 336,776 flights of 2013, on the stack's S3; returns what the command said."""
+    done = run_command([sys.executable, "-m", "projects", "deliver", "flight_delay"], roles["author"])
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="session")
+def in_production(roles: dict[str, dict[str, str]], delivered: str) -> int:
+    """A version trained on January to June, validated on July, requested, approved, in Production."""
+    assert delivered
+    steps = [
+        ("author", "-m projects train flight_delay --until 2013-06-30"),
+        ("author", "-m projects validate flight_delay --version 1"),
+        ("author", "-m registry request flight-delay 1 --reason first"),
+        ("reviewer", "-m registry approve flight-delay 1 --reason looked"),
+        ("operator", "-m registry promote flight-delay 1 --to Production --reason live"),
+    ]
+    for role, command in steps:
+        done = run_command([sys.executable, *command.split()], roles[role])
+        assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
+    return 1
