@@ -34,7 +34,7 @@ def main(arguments: list[str] | None = None) -> int:
         return _fail(f"The span ends {options.to}, before it begins; check --from and --to", 2)
     from batch_jobs.errors import JobError, JobFileError
     from expectations import SuiteError
-    from registry import NothingOnStageError, RegistryError, RegistryUnavailableError
+    from registry import NothingOnStageError, RegistryError, RegistryUnavailableError, UnknownVersionError
     from storage import StorageError, StorageUnavailableError
 
     try:
@@ -43,7 +43,7 @@ def main(arguments: list[str] | None = None) -> int:
         return _fail(error, 75)
     except NothingOnStageError as error:
         return _fail(error, 4)
-    except (JobFileError, SuiteError) as error:
+    except (JobFileError, SuiteError, UnknownVersionError) as error:
         return _fail(error, 2)
     except (JobError, RegistryError, StorageError) as error:
         return _fail(error, 1)

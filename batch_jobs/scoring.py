@@ -57,7 +57,7 @@ class Outcome:
     @property
     def reason_counts(self) -> Counter[str]:
         """How often each reason was given, values left out."""
-        return Counter(_VALUE.sub(", expected", reason) for row in self.bad for reason in row.reasons)
+        return _reason_counts(self.bad)
 
 
 @dataclass
@@ -80,19 +80,20 @@ def score_rows(batches: Iterable[tuple[str, RowBatch]], scorer: Scorer, rules: R
     found = len(rows.row_of) + len(bad)
     if found == 0:
         raise UnfitDataError("The input holds 0 rows, expected at least 1. Nothing is published")
+    _refuse_too_many(bad, found, rules.quarantined_share)
     before = check(rows.typed, rules.input_suite)
     _refuse_unfit_batch(before)
     bad += [_bad_row(rows, f.position, f.reasons, rules.row_key) for f in before.row_failures]
     failed = {f.position for f in before.row_failures}
     kept = [p for p in range(len(rows.row_of)) if p not in failed]
-    _refuse_too_many(bad, found, rules.quarantined_share, before)
+    _refuse_too_many(bad, found, rules.quarantined_share)
 
     table = rows.typed.take(pa.array(kept, pa.int64()))
     predictions = scorer.predict(table)
     after = check(pa.table({"prediction": predictions}), rules.predictions_suite)
     _refuse_unfit_batch(after)
     bad += [_bad_row(rows, kept[f.position], f.reasons, rules.row_key) for f in after.row_failures]
-    _refuse_too_many(bad, found, rules.quarantined_share, after)
+    _refuse_too_many(bad, found, rules.quarantined_share)
 
     sound = np.ones(len(kept), dtype=bool)
     sound[[f.position for f in after.row_failures]] = False
@@ -168,9 +169,14 @@ def _refuse_unfit_batch(report: Report) -> None:
         raise UnfitDataError(f"The batch is unfit, and nothing is published. {render(report)}")
 
 
-def _refuse_too_many(bad: Sequence[BadRow], rows: int, limit: float, report: Report) -> None:
-    if len(bad) > limit * rows:
+def _refuse_too_many(bad: Sequence[BadRow], rows: int, limit: float) -> None:
+    if len(bad) > limit * rows or len(bad) == rows:
+        most = "; ".join(f"{count:,} rows: {reason}" for reason, count in _reason_counts(bad).most_common(5))
         raise UnfitDataError(
-            f"{len(bad)} of {rows} rows are unfit ({len(bad) / rows:.0%}), expected at most {limit:.0%};"
-            f" nothing is published. First: {bad[0].reasons[0]}. {render(report)}"
+            f"{len(bad):,} of {rows:,} rows are unfit ({len(bad) / rows:.0%}), expected at most {limit:.0%};"
+            f" nothing is published. {most}. The first is at position {bad[0].position} of {bad[0].file}"
         )
+
+
+def _reason_counts(bad: Sequence[BadRow]) -> Counter[str]:
+    return Counter(_VALUE.sub(", expected", reason) for row in bad for reason in row.reasons)

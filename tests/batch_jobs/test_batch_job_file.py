@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import pytest
+import yaml
+
+from batch_jobs.errors import JobFileError
+from batch_jobs.job import ROOT, parse_job, read_job
+
+GOOD = yaml.safe_load((ROOT / "flight_delay.yaml").read_text())
+
+
+def changed(**changes: Any) -> dict[str, Any]:
+    return {**copy.deepcopy(GOOD), **changes}
+
+
+def test_the_job_in_the_repository_is_read() -> None:
+    job = read_job("flight_delay")
+    assert job.name == "flight_delay"
+    assert job.model == "models:/flight-delay/Production"
+    assert job.row_key == ("flight_id",)
+
+
+@pytest.mark.parametrize(
+    ("found", "says"),
+    [
+        (None, "batch_jobs/j.yaml: found None, expected keys and values"),
+        (changed(modle="x"), "batch_jobs/j.yaml: unknown key 'modle'; known are model, input,"),
+        ({k: v for k, v in GOOD.items() if k != "output"}, "batch_jobs/j.yaml: the key 'output' is missing"),
+        (changed(model=3), "batch_jobs/j.yaml: model is 3, expected text"),
+        (changed(input="features"), "input is 'features', expected {date} in it, once"),
+        (changed(row_key="id"), "row_key is 'id', expected a list of column names"),
+        (changed(row_key=[]), "row_key is [], expected a list of column names"),
+        (changed(limits={"quarantined_share": 2}), "limits: quarantined_share is 2, expected 0 to 1"),
+        (changed(limits={"quarantined_share": True}), "quarantined_share is True, expected 0 to 1"),
+        (changed(limits={"share": 0.1}), "batch_jobs/j.yaml: limits: unknown key 'share'"),
+        (changed(suites={"input": "a"}), "batch_jobs/j.yaml: suites: the key 'predictions' is missing"),
+        (
+            changed(input="s3://b/in/date={date}", output="s3://b/in/out"),
+            "output 's3://b/in/out' lies inside the input 's3://b/in'; the job would read what it wrote",
+        ),
+    ],
+)
+def test_a_wrong_job_file_is_refused_with_file_key_and_value(found: Any, says: str) -> None:
+    with pytest.raises(JobFileError) as refused:
+        parse_job("j", found)
+    assert says in str(refused.value)
+
+
+def test_an_unknown_job_names_the_known_ones() -> None:
+    with pytest.raises(JobFileError, match="There is no job 'flight'; there is: flight_delay"):
+        read_job("flight")

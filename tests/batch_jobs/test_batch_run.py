@@ -1,0 +1,345 @@
+"""Batch runs on the stack, with real flights, as an operator types them."""
+
+from __future__ import annotations
+
+import io
+import json
+import shutil
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import pytest
+from commands import As, run_command
+from deltalake import DeltaTable
+from mlflow import MlflowClient
+
+import deploy
+from batch_jobs import job as job_module
+from batch_jobs.__main__ import main
+from storage import S3Settings, Store
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+TABLE = "s3://greenroom/flight_delay/predictions"
+FEATURES = "s3://greenroom/flight_delay/features"
+
+
+@pytest.fixture(scope="module")
+def settings(stack: deploy.Stack) -> S3Settings:
+    return S3Settings.from_environment(stack.environment("operator"))
+
+
+@pytest.fixture(scope="module")
+def store(settings: S3Settings) -> Store:
+    return Store.connect(settings)
+
+
+@pytest.fixture(scope="module")
+def one_day(in_production: int, store: Store) -> pa.Table:
+    assert in_production == 1
+    (pinned,) = store.snapshot(f"{FEATURES}/date=2013-07-01").objects
+    return pq.read_table(store.open(pinned))
+
+
+def live(settings: S3Settings, date: str) -> pa.Table:
+    table = DeltaTable(TABLE, storage_options=settings.delta_options())
+    return table.to_pyarrow_dataset(file_pruning_predicate=[("date", "=", date)]).to_table()
+
+
+def version(settings: S3Settings) -> int:
+    if not DeltaTable.is_deltatable(TABLE, settings.delta_options()):
+        return -1
+    return int(DeltaTable(TABLE, storage_options=settings.delta_options()).version())
+
+
+def parquet(table: pa.Table) -> bytes:
+    buffer = io.BytesIO()
+    pq.write_table(table, buffer)
+    return buffer.getvalue()
+
+
+def csv(table: pa.Table) -> bytes:
+    return bytes(table.to_pandas().to_csv(index=False).encode())
+
+
+def test_a_day_is_scored_quarantined_and_recorded(
+    operator: As, in_production: int, settings: S3Settings, stack: deploy.Stack
+) -> None:
+    ran = operator(main, "run", "flight_delay", "--date", "2013-07-02", "--json")
+    assert ran.code == 0, ran.err
+    (report,) = json.loads(ran.out)
+    assert report["published"] is True
+    assert (report["rows"], report["scored"], report["quarantined"]) == (945, 903, 42)
+    assert report["model_version"] == in_production
+    assert report["reasons"] == {"temp is null": 42}
+
+    rows = live(settings, "2013-07-02")
+    assert len(rows) == 945
+    assert pc.count_distinct(rows["flight_id"]).as_py() == 945
+    assert rows["model_version"].unique().to_pylist() == [1]
+    assert rows["run_id"].unique().to_pylist() == [report["run_id"]]
+    scored = rows.filter(pc.equal(rows["outcome"], "scored"))
+    bad = rows.filter(pc.equal(rows["outcome"], "quarantined"))
+    assert scored["prediction"].null_count == 0
+    assert bad["prediction"].null_count == 42
+    assert bad["reasons"].to_pylist() == [["temp is null"]] * 42
+    first = json.loads(bad["row"][0].as_py())
+    assert first["flight_id"] == bad["flight_id"][0].as_py()
+    assert sorted(rows["input_position"].to_pylist()) == list(range(945))
+    assert set(rows["input_file"].to_pylist()) == {f"{FEATURES}/date=2013-07-02/part-0.parquet"}
+
+    environment = operator.environment
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in environment.items():
+            patch.setenv(name, value)
+        client = MlflowClient(stack.mlflow_uri)
+        run = client.get_run(report["run_id"])
+    assert run.info.status == "FINISHED"
+    assert run.data.metrics["scored"] == 903
+    assert run.data.metrics["quarantined"] == 42
+    assert run.data.params["model_version"] == "1"
+    assert run.data.tags["greenroom.snapshot"] == rows["snapshot_digest"][0].as_py()
+    (dataset,) = run.inputs.dataset_inputs
+    pinned = json.loads(dataset.dataset.source)["objects"]
+    assert pinned[0][0].endswith("date=2013-07-02/part-0.parquet")
+    assert pinned[0][1], "the object's version id is part of the lineage"
+
+
+def test_the_same_again_is_nothing_to_do(operator: As, in_production: int, settings: S3Settings) -> None:
+    assert in_production
+    operator(main, "run", "flight_delay", "--date", "2013-07-03")
+    before = version(settings)
+    ran = operator(main, "run", "flight_delay", "--date", "2013-07-03")
+    assert ran.code == 0
+    assert "flight_delay 2013-07-03: 983 rows = 983 scored + 0 quarantined" in ran.out
+    assert "nothing to do" in ran.out
+    assert version(settings) == before
+
+
+def test_a_new_delivery_replaces_the_day_and_never_doubles_it(
+    operator: As, one_day: pa.Table, store: Store, settings: S3Settings
+) -> None:
+    where = f"{FEATURES}/date=2014-02-01/part-0.parquet"
+    store.write(where, parquet(one_day))
+    assert operator(main, "run", "flight_delay", "--date", "2014-02-01").code == 0
+    store.write(where, parquet(one_day.slice(0, 900)))
+    ran = operator(main, "run", "flight_delay", "--date", "2014-02-01")
+    assert "900 rows = 900 scored" in ran.out
+    assert "published" in ran.out
+    assert len(live(settings, "2014-02-01")) == 900
+
+
+def test_backfill_scores_each_day_and_goes_on_past_an_unfit_one(
+    operator: As, in_production: int, settings: S3Settings
+) -> None:
+    assert in_production
+    ran = operator(main, "backfill", "flight_delay", "--from", "2013-12-30", "--to", "2014-01-01")
+    assert ran.code == 3
+    assert "flight_delay 2013-12-30: 968 rows = 812 scored + 156 quarantined" in ran.out
+    assert "flight_delay 2013-12-31: The batch is unfit, and nothing is published" in ran.err
+    assert "flight_delay 2014-01-01: There is no input for 2014-01-01: no file under" in ran.err
+    assert len(live(settings, "2013-12-31")) == 0
+
+
+def test_csv_with_bad_cells_scores_the_rest(
+    operator: As, one_day: pa.Table, store: Store, settings: S3Settings
+) -> None:
+    lines = csv(one_day).split(b"\n")
+    lines[2] = lines[2].replace(
+        b",1400.0," if b",1400.0," in lines[2] else lines[2].split(b",")[6], b"far", 1
+    )
+    lines[5] = b"2014-01-05-broken,AA"
+    store.write(f"{FEATURES}/date=2014-01-05/part-0.csv", b"\n".join(lines))
+    ran = operator(main, "run", "flight_delay", "--date", "2014-01-05")
+    assert ran.code == 0, ran.err
+    assert "966 rows = 964 scored + 2 quarantined" in ran.out
+    rows = live(settings, "2014-01-05")
+    bad = rows.filter(pc.equal(rows["outcome"], "quarantined")).sort_by("input_position")
+    assert bad["input_position"].to_pylist() == [1, 4]
+    assert "expected a number" in bad["reasons"][0].as_py()[0]
+    assert bad["reasons"][1].as_py() == ["has 2 columns, expected 17"]
+
+
+@pytest.mark.parametrize(
+    ("file", "spoil", "says"),
+    [
+        (
+            "2014-03-01/part-0.parquet",
+            lambda t: parquet(t)[:-200],
+            "part-0.parquet is not a whole PARQUET file: ",
+        ),
+        ("2014-03-02/part-0.parquet", lambda _: b"", "part-0.parquet is not a whole PARQUET file: "),
+        (
+            "2014-03-03/part-0.csv",
+            lambda _: b"",
+            "part-0.csv is not a whole CSV file: no header line found",
+        ),
+        (
+            "2014-03-04/part-0.csv",
+            lambda t: csv(t.drop(["dest"])),
+            "part-0.csv has no column 'dest'; expected flight_id, carrier,",
+        ),
+        (
+            "2014-03-05/part-0.parquet",
+            lambda t: parquet(t.drop(["flight_id"])),
+            "part-0.parquet has no column 'flight_id'",
+        ),
+        (
+            "2014-03-06/part-0.parquet",
+            lambda t: parquet(t.set_column(t.column_names.index("temp"), "temp", pa.array(["warm"] * len(t)))),
+            "966 of 966 rows are unfit",
+        ),
+        ("2014-03-07/part-0.csv", lambda t: csv(t.slice(0, 0)), "The input holds 0 rows"),
+        ("2014-03-08/part-0.json", lambda _: b"{}", "its name ends in 'json'; expected .parquet or .csv"),
+        ("2014-03-09/part-0.parquet", lambda t: parquet(t.slice(0, 9)), "The batch is unfit"),
+    ],
+)
+def test_unfit_input_publishes_nothing(
+    operator: As, one_day: pa.Table, store: Store, file: str, spoil: Callable[[pa.Table], bytes], says: str
+) -> None:
+    day = file.partition("/")[0]
+    store.write(f"{FEATURES}/date={file}", spoil(one_day))
+    before = store.snapshot(TABLE)
+    ran = operator(main, "run", "flight_delay", "--date", day)
+    assert ran.code == 3
+    assert f"flight_delay {day}: " in ran.err
+    assert says in ran.err
+    assert "Traceback" not in ran.err
+    assert store.snapshot(TABLE) == before, "not even a file that no reader sees was left"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "says"),
+    [
+        (["run", "flight", "--date", "2013-07-01"], 2, "There is no job 'flight'; there is: flight_delay"),
+        (
+            ["run", "flight_delay", "--date", "2013-02-30"],
+            2,
+            "'2013-02-30' is not a date; expected YYYY-MM-DD",
+        ),
+        (["run", "flight_delay", "--date", "tomorrow"], 2, "'tomorrow' is not a date; expected YYYY-MM-DD"),
+        (["run", "flight_delay"], 2, "the following arguments are required: --date"),
+        (["run", "flight_delay", "--date", "2031-01-01"], 3, "There is no input for 2031-01-01"),
+        (
+            ["backfill", "flight_delay", "--from", "2013-07-02", "--to", "2013-07-01"],
+            2,
+            "The span ends 2013-07-01, before it begins; check --from and --to",
+        ),
+    ],
+)
+def test_bad_arguments(operator: As, in_production: int, arguments: list[str], code: int, says: str) -> None:
+    assert in_production
+    ran = operator(main, *arguments)
+    assert (ran.code, says in ran.err) == (code, True), ran.err
+
+
+def test_a_missing_bucket_is_named(operator: As, in_production: int, stack: deploy.Stack) -> None:
+    assert in_production
+    admin = stack.environment("admin")
+    keys = {name: admin[name] for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")}
+    ran = operator(
+        main, "run", "flight_delay", "--date", "2013-07-01", GREENROOM_DATA="s3://no-such-bucket", **keys
+    )
+    assert ran.code == 1
+    assert "there is no bucket 'no-such-bucket'. Create it, or correct GREENROOM_DATA" in ran.err
+
+
+def test_a_bucket_of_others_is_not_said_to_be_missing(operator: As, in_production: int) -> None:
+    assert in_production
+    ran = operator(main, "run", "flight_delay", "--date", "2013-07-01", GREENROOM_DATA="s3://mlflow")
+    assert ran.code == 1
+    assert "S3 refused (AccessDenied). Check the bucket's name, AWS_ACCESS_KEY_ID and what it may do" in ran.err
+
+
+def test_data_without_a_root_is_explained(operator: As, in_production: int) -> None:
+    assert in_production
+    ran = operator(main, "run", "flight_delay", "--date", "2013-07-01", GREENROOM_DATA="")
+    assert ran.code == 1
+    assert "GREENROOM_DATA, the S3 URI it is relative to, is not set" in ran.err
+
+
+def test_s3_down_asks_to_try_again(operator: As, in_production: int) -> None:
+    assert in_production
+    started = time.monotonic()
+    ran = operator(
+        main, "run", "flight_delay", "--date", "2013-07-01", AWS_ENDPOINT_URL_S3="http://127.0.0.1:1"
+    )
+    assert ran.code == 75
+    assert "S3 does not answer" in ran.err
+    assert time.monotonic() - started < 60
+
+
+def test_mlflow_down_asks_to_try_again(operator: As, in_production: int) -> None:
+    assert in_production
+    ran = operator(
+        main, "run", "flight_delay", "--date", "2013-07-01", MLFLOW_TRACKING_URI="http://127.0.0.1:1"
+    )
+    assert ran.code == 75
+    assert "the MLflow server does not answer" in ran.err
+
+
+@pytest.fixture
+def other_jobs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    shutil.copy(job_module.ROOT / "flight_delay.yaml", tmp_path)
+    monkeypatch.setattr(job_module, "ROOT", tmp_path)
+    return tmp_path
+
+
+def test_nothing_on_stage_has_its_own_exit_code(operator: As, in_production: int, other_jobs: Path) -> None:
+    assert in_production
+    text = (other_jobs / "flight_delay.yaml").read_text()
+    (other_jobs / "early.yaml").write_text(text.replace("Production", "Archived"))
+    ran = operator(main, "run", "early", "--date", "2013-07-01")
+    assert ran.code == 4
+    assert "No version of flight-delay is in Archived" in ran.err
+
+
+@pytest.mark.parametrize(
+    ("model", "says"),
+    [
+        ("models:/flight-delay/production", "neither a version number nor a stage"),
+        ("models:/flight-delay/0", "versions are counted from 1"),
+        ("models:/flight-delay/99999999999999999999", "flight-delay has no version 99999999999999999999"),
+        ("models:/flight/Production", "There is no registered model 'flight'"),
+        ("flight-delay", "does not name a model version; expected models:/NAME/STAGE"),
+    ],
+)
+def test_a_wrong_model_in_a_job_file(
+    operator: As, in_production: int, other_jobs: Path, model: str, says: str
+) -> None:
+    assert in_production
+    text = (other_jobs / "flight_delay.yaml").read_text()
+    (other_jobs / "wrong.yaml").write_text(text.replace("models:/flight-delay/Production", model))
+    ran = operator(main, "run", "wrong", "--date", "2013-07-01")
+    assert (ran.code, says in ran.err) == (2, True), ran.err
+
+
+def test_two_runs_of_one_day_at_once_leave_it_once(
+    roles: dict[str, dict[str, str]], in_production: int, settings: S3Settings
+) -> None:
+    assert in_production
+    command = ["python", "-m", "batch_jobs", "run", "flight_delay", "--date", "2013-08-05"]
+    with ThreadPoolExecutor(2) as pool:
+        ran = list(pool.map(lambda _: run_command(command, roles["operator"]), range(2)))
+    assert 0 in [r.returncode for r in ran]
+    for each in ran:
+        assert each.returncode == 0 or "another writer committed to the same partition first" in each.stderr
+    rows = live(settings, "2013-08-05")
+    assert len(rows) == pc.count_distinct(rows["flight_id"]).as_py() == 1000
+    assert len(rows["run_id"].unique()) == 1
+
+
+def test_help_is_quick_and_shows_examples(roles: dict[str, dict[str, str]]) -> None:
+    seconds = []
+    for _ in range(3):
+        started = time.monotonic()
+        ran = run_command(["python", "-m", "batch_jobs", "--help"], roles["operator"])
+        seconds.append(time.monotonic() - started)
+    assert "python -m batch_jobs run flight_delay --date 2013-07-01" in ran.stdout
+    assert min(seconds) < 0.5
