@@ -73,7 +73,7 @@ def _from_code(error: ClientError, action: str, uri: str) -> StorageError:
         return ObjectChangedError(f"{said}: it was replaced since it was listed. Run again")
     if code in _DENIED:
         return StorageDeniedError(
-            f"{said}: S3 refused the credentials ({code}). Check AWS_ACCESS_KEY_ID and what it may do"
+            f"{said}: S3 refused ({code}). Check the bucket's name, AWS_ACCESS_KEY_ID and what it may do"
         )
     if code in _TRANSIENT:
         return StorageUnavailableError(f"{said}: S3 asks to try later ({code})")

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from storage.errors import ObjectNotFoundError, StorageError, StorageUnavailableError
+from storage.errors import ObjectNotFoundError, StorageDeniedError, StorageError, StorageUnavailableError
 from storage.snapshot import split_uri
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     import pyarrow as pa
+    from deltalake import DeltaTable
 
     from storage.settings import S3Settings
 
 Filter = tuple[str, str, str]
+
+# The Rust side colours its errors, terminal or not.
+_COLOURS = re.compile(r"\x1b\[\d+m")
 
 
 def commit_partition(
@@ -29,20 +34,15 @@ def commit_partition(
 
     `partition` is a column and its value; every row must have it. Readers see the old rows or the
     new ones, never a mixture. Two writers that replace the same partition at once: one commits, the
-    other raises `StorageError`. The table is created by its first commit.
+    other raises `StorageError`; writers of different partitions do not meet. The table is created
+    before its first commit.
     """
-    from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
+    from deltalake import CommitProperties, Transaction, write_deltalake
 
     column, value = partition
-    options = settings.delta_options()
+    quoted = value.replace("'", "''")
     with _translated("commit to", table_uri):
-        table = DeltaTable.create(
-            table_uri,
-            rows.schema,
-            mode="ignore",
-            partition_by=list(partition_by),
-            storage_options=options,
-        )
+        table = _open_or_create(table_uri, rows.schema, partition_by, settings)
         # Overwriting an *empty* partition conflicts with nothing that Delta sees, so two writers
         # would both succeed and double the rows. Both raising the same transaction id does conflict.
         app_id = f"{column}={value}"
@@ -51,12 +51,13 @@ def commit_partition(
             table,
             rows,
             mode="overwrite",
-            predicate=f"{column} = '{value}'",
+            predicate=f"{column} = '{quoted}'",
             commit_properties=CommitProperties(
                 app_transactions=[Transaction(app_id, writes + 1)],
             ),
         )
-        return DeltaTable(table_uri, storage_options=options).version()
+        # Writing moves `table` to the version of this commit, whatever others committed since.
+        return table.version()
 
 
 def live_columns(
@@ -75,8 +76,33 @@ def live_columns(
         if not DeltaTable.is_deltatable(table_uri, settings.delta_options()):
             return None
         table = DeltaTable(table_uri, storage_options=settings.delta_options())
-        dataset = table.to_pyarrow_dataset(partitions=list(filters))
+        dataset = table.to_pyarrow_dataset(file_pruning_predicate=list(filters))
         return dataset.to_table(columns=list(columns))
+
+
+def _open_or_create(
+    table_uri: str, schema: pa.Schema, partition_by: Sequence[str], settings: S3Settings
+) -> DeltaTable:
+    from deltalake import CommitProperties, DeltaTable
+    from deltalake.exceptions import DeltaError
+
+    options = settings.delta_options()
+    if not DeltaTable.is_deltatable(table_uri, options):
+        try:
+            return DeltaTable.create(
+                table_uri,
+                schema,
+                partition_by=list(partition_by),
+                storage_options=options,
+                # Tried again, a creation that came second would be committed over the first, and
+                # every write under way would fail: the table's metadata changed.
+                commit_properties=CommitProperties(max_commit_retries=0),
+            )
+        except DeltaError:
+            # Another writer was faster, if there is a table now.
+            if not DeltaTable.is_deltatable(table_uri, options):
+                raise
+    return DeltaTable(table_uri, storage_options=options)
 
 
 @contextmanager
@@ -94,13 +120,17 @@ def _translated(action: str, uri: str) -> Iterator[None]:
             " Nothing of this write is visible; run again to see what is there now"
         ) from error
     except (OSError, DeltaError) as error:
-        said = " ".join(str(error).split())
+        said = " ".join(_COLOURS.sub("", str(error)).split())
         raise _from_text(f"Could not {action} {uri}", said) from error
 
 
 def _from_text(said: str, text: str) -> StorageError:
     # The Rust side tells its errors apart in words only.
     marks: Mapping[str, tuple[type[StorageError], str]] = {
+        "403 Forbidden": (
+            StorageDeniedError,
+            "S3 refused the credentials. Check AWS_ACCESS_KEY_ID and what it may do",
+        ),
         "NoSuchBucket": (ObjectNotFoundError, "there is no such bucket; create it"),
         "error sending request": (StorageUnavailableError, "S3 does not answer; try again"),
         "after 10 retries": (StorageUnavailableError, "S3 does not answer; try again"),

@@ -45,8 +45,8 @@ class RowBatch:
 def read_rows(file: BinaryIO, name: str) -> Iterator[RowBatch]:
     """Stream the rows of a file; its format is told by the ending of `name` (.parquet, .csv).
 
-    A file with no rows yields one empty batch, so that its columns are known. Raises
-    `UnreadableFileError`, naming the file, where the bytes are not of that format.
+    A file with no rows yields one empty batch, so that its columns are known. Blank lines of a CSV
+    file are no rows. Raises `UnreadableFileError`, naming the file, where the bytes are not of that format.
     """
     readers = {"parquet": _read_parquet, "csv": _read_csv}
     ending = name.rsplit(".", 1)[-1].lower()
@@ -92,6 +92,8 @@ def _read_csv(file: BinaryIO) -> Iterator[RowBatch]:
     header = file.readline()
     if not header.strip():
         raise pa.ArrowInvalid("no header line found")
+    if b"\0" in header:
+        raise pa.ArrowInvalid("the header holds a NUL byte; expected UTF-8 text")
     names = csv.read_csv(pa.BufferReader(header)).column_names
     file.seek(0)
     broken: list[BrokenRow] = []
@@ -106,7 +108,8 @@ def _read_csv(file: BinaryIO) -> Iterator[RowBatch]:
         file,
         # Row numbers are known only to a single-threaded reader.
         read_options=csv.ReadOptions(use_threads=False, block_size=_CSV_BLOCK_BYTES),
-        parse_options=csv.ParseOptions(invalid_row_handler=set_aside),
+        # Without `newlines_in_values`, a quoted value over lines is cut in two at the end of a block.
+        parse_options=csv.ParseOptions(newlines_in_values=True, invalid_row_handler=set_aside),
         convert_options=csv.ConvertOptions(
             column_types=dict.fromkeys(names, pa.string()),
             null_values=[""],
@@ -116,11 +119,26 @@ def _read_csv(file: BinaryIO) -> Iterator[RowBatch]:
     start, yielded, table = 0, False, None
     for batch in reader:
         table = pa.Table.from_batches([batch])
-        bad, broken[:] = tuple(broken), []
-        span = np.arange(start, start + len(table) + len(bad))
-        positions = np.setdiff1d(span, [row.position for row in bad], assume_unique=True)
-        start += len(span)
+        # The parser reads ahead: of the rows set aside so far, some lie behind this batch.
+        span = np.arange(start, start + len(table) + len(broken))
+        positions = np.setdiff1d(span, [row.position for row in broken], assume_unique=True)[: len(table)]
+        start = int(positions[-1]) + 1 if len(positions) else start
+        bad = tuple(row for row in broken if row.position < start)
+        broken[:] = broken[len(bad) :]
         yielded = True
         yield RowBatch(table, positions, bad)
+    if table is not None and _ends_inside_quotes(file, table):
+        raise pa.ArrowInvalid("a quote is opened and never closed, so rows are lost in it")
     if broken or not yielded:
         yield RowBatch(reader.schema.empty_table(), np.arange(0), tuple(broken))
+
+
+def _ends_inside_quotes(file: BinaryIO, last: pa.Table) -> bool:
+    # Arrow takes everything behind an unclosed quote for one value. Only where the last value of the
+    # file spans lines is it worth reading the file again, to count the quotes.
+    value = last.column(last.num_columns - 1)[-1].as_py() if len(last) else None
+    if value is None or not {"\n", "\r"} & set(value):
+        return False
+    file.seek(0)
+    chunks = iter(lambda: file.read(_CSV_BLOCK_BYTES), b"")
+    return sum(chunk.count(b'"') for chunk in chunks) % 2 == 1

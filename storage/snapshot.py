@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import dataclass
-from urllib.parse import urlsplit
 
 from storage.errors import StorageError
+
+_URI = re.compile(r"s3://(?P<bucket>[A-Za-z0-9][A-Za-z0-9._-]*)(?P<key>(?:[/?#].*)?)")
+_LOGIN = re.compile(r"//[^/@]*@")
 
 
 @dataclass(frozen=True)
@@ -43,15 +46,16 @@ class Snapshot:
 
 def split_uri(uri: str) -> tuple[str, str]:
     """Split `s3://bucket/key` into bucket and key; refuse everything that is not that."""
-    parts = urlsplit(uri)
-    if parts.scheme != "s3" or not parts.netloc:
-        raise StorageError(f"{uri!r} is not an S3 location; expected s3://BUCKET/KEY")
-    if parts.query or parts.fragment:
+    match = _URI.fullmatch(uri)
+    if match is None:
+        shown = _LOGIN.sub("//***@", uri)
+        raise StorageError(f"{shown!r} is not an S3 location; expected s3://BUCKET/KEY")
+    bucket, key = match["bucket"], match["key"].lstrip("/")
+    if {"?", "#"} & set(uri):
         raise StorageError(f"{uri!r} has a '?' or '#' in it, which an S3 location here may not have")
-    key = parts.path.lstrip("/")
-    if any(segment in {".", ".."} for segment in key.split("/")):
+    if {".", ".."} & set(key.split("/")):
         raise StorageError(f"{uri!r} has a '.' or '..' segment; write the location out in full")
-    return parts.netloc, key
+    return bucket, key
 
 
 def is_data(key: str) -> bool:

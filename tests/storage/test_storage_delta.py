@@ -1,0 +1,219 @@
+"""Delta tables on a real S3: a partition is replaced whole, by one writer, or not at all."""
+
+import socket
+import threading
+import time
+import uuid
+from collections import Counter
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+
+import pyarrow as pa
+import pytest
+from deltalake import DeltaTable
+
+from storage import (
+    ObjectNotFoundError,
+    S3Settings,
+    StorageDeniedError,
+    StorageError,
+    StorageUnavailableError,
+    commit_partition,
+    live_columns,
+)
+
+SCHEMA = pa.schema([("date", pa.string()), ("outcome", pa.string()), ("writer", pa.string())])
+COLUMNS = ["date", "outcome", "writer"]
+
+
+@pytest.fixture
+def table(s3: S3Settings) -> str:
+    assert s3.endpoint
+    return f"s3://greenroom/{uuid.uuid4().hex}/table"
+
+
+def rows(day: str, writer: str, scored: int = 3, quarantined: int = 1) -> pa.Table:
+    outcomes = ["scored"] * scored + ["quarantined"] * quarantined
+    return pa.table([[day] * len(outcomes), outcomes, [writer] * len(outcomes)], schema=SCHEMA)
+
+
+def commit(table: str, day: str, content: pa.Table, s3: S3Settings) -> int:
+    return commit_partition(table, content, ("date", day), ["date", "outcome"], s3)
+
+
+def live(table: str, s3: S3Settings, *days: str) -> Counter[tuple[str, str, str]]:
+    filters = [("date", "=", day) for day in days]
+    found = live_columns(table, COLUMNS, filters, s3)
+    assert found is not None
+    return Counter(zip(*(found[name].to_pylist() for name in COLUMNS), strict=True))
+
+
+def counted(content: pa.Table) -> Counter[tuple[str, str, str]]:
+    return Counter(zip(*(content[name].to_pylist() for name in COLUMNS), strict=True))
+
+
+def race(table: str, days: Sequence[str], s3: S3Settings) -> list[int | StorageError]:
+    """Let one writer per entry of `days` commit at once; answer what each got."""
+    ready = threading.Barrier(len(days))
+
+    def write(number: int) -> int | StorageError:
+        ready.wait()
+        try:
+            return commit(table, days[number], rows(days[number], f"writer {number}"), s3)
+        except StorageError as error:
+            return error
+
+    with ThreadPoolExecutor(len(days)) as pool:
+        return list(pool.map(write, range(len(days))))
+
+
+def test_no_table_is_none(s3: S3Settings, table: str) -> None:
+    assert live_columns(table, ["date"], [], s3) is None
+
+
+def test_a_partition_is_replaced_and_not_doubled(s3: S3Settings, table: str) -> None:
+    first = commit(table, "2013-07-01", rows("2013-07-01", "first", 3, 2), s3)
+    other = commit(table, "2013-07-02", rows("2013-07-02", "other"), s3)
+    assert (first, other) == (1, 2)
+    assert live(table, s3) == counted(rows("2013-07-01", "first", 3, 2)) + counted(
+        rows("2013-07-02", "other")
+    )
+
+    # Nothing is quarantined any more: the rows that were must go in the same commit.
+    again = commit(table, "2013-07-01", rows("2013-07-01", "again", 4, 0), s3)
+    assert again == 3
+    assert live(table, s3, "2013-07-01") == {("2013-07-01", "scored", "again"): 4}
+    assert live(table, s3, "2013-07-02") == counted(rows("2013-07-02", "other"))
+
+    # Each version shows one state of both outcomes, never a mixture.
+    options = s3.delta_options()
+    writers = {
+        version: set(DeltaTable(table, version=version, storage_options=options).to_pandas()["writer"])
+        for version in range(4)
+    }
+    assert writers == {0: set(), 1: {"first"}, 2: {"first", "other"}, 3: {"again", "other"}}
+
+
+def test_a_partition_may_become_empty(s3: S3Settings, table: str) -> None:
+    commit(table, "d", rows("d", "first"), s3)
+    commit(table, "d", rows("d", "second", 0, 0), s3)
+    assert live(table, s3) == {}
+
+
+def test_pandas_reads_the_table(s3: S3Settings, table: str) -> None:
+    commit(table, "2013-07-01", rows("2013-07-01", "pandas"), s3)
+    delta = DeltaTable(table, storage_options=s3.delta_options())
+    frame = delta.to_pandas()
+    assert delta.metadata().partition_columns == ["date", "outcome"]
+    assert sorted(frame["outcome"]) == ["quarantined", "scored", "scored", "scored"]
+    assert set(frame["date"]) == {"2013-07-01"}
+
+
+def test_a_value_with_a_quote_is_a_value(s3: S3Settings, table: str) -> None:
+    odd = "O'Hare' OR 1 = 1 --"
+    commit(table, "d", rows("d", "kept"), s3)
+    for writer in ("first", "second"):
+        commit(table, odd, rows(odd, writer), s3)
+    assert live(table, s3) == counted(rows("d", "kept")) + counted(rows(odd, "second"))
+
+
+def test_rows_of_another_partition_are_refused(s3: S3Settings, table: str) -> None:
+    commit(table, "d1", rows("d1", "kept"), s3)
+    with pytest.raises(StorageError, match=f"Could not commit to {table}: .*failed validation check"):
+        commit(table, "d2", rows("d1", "stray"), s3)
+    assert live(table, s3) == counted(rows("d1", "kept"))
+
+
+def test_another_schema_is_refused(s3: S3Settings, table: str) -> None:
+    commit(table, "d", rows("d", "kept"), s3)
+    wider = rows("d", "wider").append_column("new", pa.array([1.0] * 4))
+    with pytest.raises(StorageError, match="Could not commit to"):
+        commit(table, "d", wider, s3)
+    assert live(table, s3) == counted(rows("d", "kept"))
+
+
+@pytest.mark.parametrize("writers", [2, 10])
+@pytest.mark.parametrize("before", ["no table", "an empty partition", "a filled partition"])
+def test_writers_of_one_partition_never_double_or_mix(
+    s3: S3Settings, table: str, writers: int, before: str
+) -> None:
+    if before != "no table":
+        day = "d" if before == "a filled partition" else "another day"
+        commit(table, day, rows(day, "before"), s3)
+    said = race(table, ["d"] * writers, s3)
+
+    versions = {number: answer for number, answer in enumerate(said) if isinstance(answer, int)}
+    losers = [answer for answer in said if isinstance(answer, StorageError)]
+    assert versions
+    assert len(set(versions.values())) == len(versions)
+    last = max(versions, key=lambda number: versions[number])
+    assert live(table, s3, "d") == counted(rows("d", f"writer {last}"))
+    assert {str(error) for error in losers} <= {
+        (
+            f"Could not commit to {table}: another writer committed to the same partition first."
+            " Nothing of this write is visible; run again to see what is there now"
+        )
+    }
+
+    commit(table, "d", rows("d", "rerun"), s3)
+    assert live(table, s3, "d") == counted(rows("d", "rerun"))
+
+
+@pytest.mark.parametrize("before", ["no table", "a table"])
+def test_writers_of_different_partitions_do_not_meet(s3: S3Settings, table: str, before: str) -> None:
+    if before == "a table":
+        commit(table, "day before", rows("day before", "before"), s3)
+    days = [f"day {number}" for number in range(6)]
+    said = race(table, days, s3)
+    assert [error for error in said if isinstance(error, StorageError)] == []
+    assert len({str(version) for version in said}) == len(days)
+    expected = Counter[tuple[str, str, str]]()
+    for number, day in enumerate(days):
+        expected += counted(rows(day, f"writer {number}"))
+        # The version that each writer was told is the one that brought its rows.
+        version = said[number]
+        assert isinstance(version, int)
+        at = [
+            set(DeltaTable(table, version=v, storage_options=s3.delta_options()).to_pandas()["date"])
+            for v in (version - 1, version)
+        ]
+        assert at[1] - at[0] == {day}
+    found = live(table, s3)
+    assert found - counted(rows("day before", "before")) == expected
+
+
+def test_a_missing_bucket_is_named(s3: S3Settings) -> None:
+    nowhere = "s3://nobody-made-this/table"
+    with pytest.raises(ObjectNotFoundError, match=f"commit to {nowhere}: there is no such bucket"):
+        commit(nowhere, "d", rows("d", "x"), s3)
+    with pytest.raises(ObjectNotFoundError, match=f"read {nowhere}: there is no such bucket"):
+        live_columns(nowhere, ["date"], [], s3)
+
+
+@pytest.mark.parametrize("changed", [{"access_key_id": "NOBODY"}, {"secret_access_key": "wrong"}])
+def test_wrong_credentials(s3: S3Settings, table: str, changed: dict[str, str]) -> None:
+    wrong = replace(s3, **changed)
+    with pytest.raises(StorageDeniedError, match=r"S3 refused the credentials\. Check AWS_ACCESS_KEY_ID"):
+        commit(table, "d", rows("d", "x"), wrong)
+    with pytest.raises(StorageDeniedError, match="S3 refused the credentials"):
+        live_columns(table, ["date"], [], wrong)
+
+
+def test_s3_that_is_down_is_said_soon(s3: S3Settings, table: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        endpoint = f"http://127.0.0.1:{server.getsockname()[1]}"
+    begin = time.monotonic()
+    with pytest.raises(StorageUnavailableError, match="S3 does not answer; try again"):
+        commit(table, "d", rows("d", "x"), replace(s3, endpoint=endpoint))
+    with pytest.raises(StorageUnavailableError, match="S3 does not answer; try again"):
+        live_columns(table, ["date"], [], replace(s3, endpoint=endpoint))
+    assert time.monotonic() - begin < 20
+
+
+@pytest.mark.parametrize("uri", ["file:///tmp/table", "http://b/table", "s3://b/../table", "", "s3://"])
+def test_malformed_locations_are_refused(s3: S3Settings, uri: str) -> None:
+    with pytest.raises(StorageError, match=r"is not an S3 location|segment"):
+        live_columns(uri, ["date"], [], s3)
+    with pytest.raises(StorageError, match=r"is not an S3 location|segment"):
+        commit(uri, "d", rows("d", "x"), s3)

@@ -1,0 +1,196 @@
+"""Rows of files: every row is read or set aside, at its own position, and what is no file is refused."""
+
+import codecs
+import io
+import os
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from storage import RowBatch, UnreadableFileError, read_rows
+
+EXAMPLES = 2000 if os.environ.get("GREENROOM_EXHAUSTIVE") else 150
+
+
+def read(body: bytes, name: str = "x.csv") -> list[RowBatch]:
+    return list(read_rows(io.BytesIO(body), name))
+
+
+def rows_of(batches: list[RowBatch]) -> dict[int, list[str | None]]:
+    """Give the readable rows by position."""
+    return {
+        int(position): list(row.values())
+        for batch in batches
+        for position, row in zip(batch.positions, batch.table.to_pylist(), strict=True)
+    }
+
+
+def broken_of(batches: list[RowBatch]) -> dict[int, tuple[str, str]]:
+    return {row.position: (row.text, row.reason) for batch in batches for row in batch.broken}
+
+
+def parquet(table: pa.Table, **options: object) -> bytes:
+    buffer = io.BytesIO()
+    pq.write_table(table, buffer, **options)
+    return buffer.getvalue()
+
+
+cells = st.text(st.characters(codec="utf-8", exclude_characters="\r"), max_size=6)
+lines = st.none() | st.lists(cells, min_size=1, max_size=5)  # None: a blank line
+
+
+def written(cell: str, *, always: bool) -> str:
+    quote = always or any(mark in cell for mark in ',"\n') or not cell.strip()
+    return '"' + cell.replace('"', '""') + '"' if quote else cell
+
+
+@given(
+    width=st.integers(1, 4),
+    body=st.lists(lines, max_size=60),
+    end=st.sampled_from(["\n", "\r\n"]),
+    block_bytes=st.sampled_from([256, 600, 2**20]),
+    always=st.booleans(),
+    ends=st.booleans(),
+)
+@settings(max_examples=EXAMPLES, deadline=None)
+def test_every_row_is_read_or_set_aside_at_its_own_position(
+    *, width: int, body: list[list[str] | None], end: str, block_bytes: int, always: bool, ends: bool
+) -> None:
+    text = [",".join(f"c{number}" for number in range(width))]
+    text += [",".join(written(cell, always=always) for cell in line or ()) for line in body]
+    data = end.join(text).encode() + (end.encode() if ends or len(text) == 1 else b"")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("storage.files._CSV_BLOCK_BYTES", block_bytes)
+        batches = read(data)
+
+    expected = [line for line in body if line is not None]
+    whole = {
+        position: [cell or None for cell in line]
+        for position, line in enumerate(expected)
+        if len(line) == width
+    }
+    ragged = {
+        position: f"has {len(line)} columns, expected {width}"
+        for position, line in enumerate(expected)
+        if len(line) != width
+    }
+    assert rows_of(batches) == whole
+    assert {position: reason for position, (_, reason) in broken_of(batches).items()} == ragged
+    in_order = [int(position) for batch in batches for position in batch.positions]
+    assert in_order == sorted(whole)
+    assert all(batch.positions.dtype == np.int64 for batch in batches)
+
+
+def test_positions_hold_where_the_parser_reads_ahead(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("storage.files._CSV_BLOCK_BYTES", 16)
+    body = b"a,b\n" + b"".join(b"%d\n" % i if i % 3 == 0 else b"%d,%d\n" % (i, i) for i in range(100))
+    batches = read(body)
+    assert len(batches) > 5
+    assert rows_of(batches) == {i: [str(i), str(i)] for i in range(100) if i % 3}
+    assert broken_of(batches) == {i: (str(i), "has 1 columns, expected 2") for i in range(100) if i % 3 == 0}
+
+
+@pytest.mark.parametrize(
+    ("body", "rows", "broken"),
+    [
+        (b"a,b\n1,2\n\n3,4,5\n6,7\n", {0: ["1", "2"], 2: ["6", "7"]}, {1: "3,4,5"}),
+        (b"a,b\r\n1,2\r\n\r\n\r\n3\r\n4,5", {0: ["1", "2"], 2: ["4", "5"]}, {1: "3"}),
+        (b"a,b\n1,2\n \n3,4\n", {0: ["1", "2"], 2: ["3", "4"]}, {1: " "}),
+        (b"a,b\r1,2\r3,4\r", {0: ["1", "2"], 1: ["3", "4"]}, {}),
+        (b"a,b\n1,2\r\n3,4\r5,6\n", {0: ["1", "2"], 1: ["3", "4"], 2: ["5", "6"]}, {}),
+        (codecs.BOM_UTF8 + b"a,b\n1,2\n", {0: ["1", "2"]}, {}),
+        (b'a,b\n"1,5","x\ny"\n3\n', {0: ["1,5", "x\ny"]}, {1: "3"}),
+        (b'a,b\n007,""\n', {0: ["007", None]}, {}),
+        (b"a,b\nNA,null\n", {0: ["NA", "null"]}, {}),
+        (b"a,b\n1e300,\0\n", {0: ["1e300", "\0"]}, {}),
+        (b"a,b\n1\n2\n", {}, {0: "1", 1: "2"}),
+        (b"a,b\n", {}, {}),
+    ],
+)
+def test_csv_as_it_comes(body: bytes, rows: dict[int, list[str | None]], broken: dict[int, str]) -> None:
+    batches = read(body)
+    assert {name for batch in batches for name in batch.table.column_names} == {"a", "b"}
+    assert all(field.type == pa.string() for batch in batches for field in batch.table.schema)
+    assert rows_of(batches) == rows
+    assert {position: text for position, (text, _) in broken_of(batches).items()} == broken
+
+
+def test_wrong_delimiter_is_one_column() -> None:
+    assert rows_of(read(b"a;b\n1;2\n")) == {0: ["1;2"]}
+
+
+WHOLE = parquet(pa.table({"a": list(range(1000)), "b": [str(i) for i in range(1000)]}))
+
+
+@pytest.mark.parametrize(
+    ("name", "body", "said"),
+    [
+        ("x.csv", b"", "is not a whole CSV file: no header line found. Deliver it again"),
+        ("x.csv", b"\n1,2\n", "no header line found"),
+        ("x.csv", b"a,b", "is not a whole CSV file"),
+        ("x.csv", "a,b\n1,2\n".encode("utf-16"), "is not a whole CSV file"),
+        ("x.csv", "a,b\n1,2\n".encode("utf-16-le"), "is not a whole CSV file"),
+        ("x.csv", "a,b\n1,é\n".encode("latin-1"), "invalid UTF8 data"),
+        ("x.csv", b'a,b\n1,"2\n3,4\n5,6\n', "a quote is opened and never closed, so rows are lost in it"),
+        ("x.csv", b"a,b,a\n1,2,3\n", "has the column 'a' more than once; column names must be unique"),
+        ("x.parquet", b"", "is not a whole PARQUET file"),
+        ("x.parquet", b"a,b\n1,2\n", "is not a whole PARQUET file"),
+        ("x.parquet", WHOLE[:-1], "is not a whole PARQUET file"),
+        ("x.parquet", WHOLE[: len(WHOLE) // 2], "is not a whole PARQUET file"),
+        ("x.parquet", WHOLE[:-4] + b"PAR2", "is not a whole PARQUET file"),
+        ("x.parquet", WHOLE[:4] + b"\xff" * 400 + WHOLE[404:], "is not a whole PARQUET file"),
+        ("x.json", b"{}", "its name ends in 'json'; expected .parquet or .csv"),
+        ("no-ending", b"{}", "expected .parquet or .csv"),
+    ],
+)
+def test_what_cannot_be_read_is_named(name: str, body: bytes, said: str) -> None:
+    with pytest.raises(UnreadableFileError) as refused:
+        read(body, f"s3://b/{name}")
+    assert str(refused.value).startswith(f"s3://b/{name} ")
+    assert said in str(refused.value)
+
+
+def test_a_quoted_value_over_lines_at_the_end_is_whole() -> None:
+    assert rows_of(read(b'a,b\n1,"2\n"\n')) == {0: ["1", "2\n"]}
+    assert rows_of(read(b'a,b\n1,"2 ""inches""\n"')) == {0: ["1", '2 "inches"\n']}
+
+
+def test_a_value_larger_than_a_block_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("storage.files._CSV_BLOCK_BYTES", 64)
+    with pytest.raises(UnreadableFileError, match="is not a whole CSV file"):
+        read(b"a,b\n1,2\n3," + b"x" * 500 + b"\n4,5\n")
+
+
+@settings(max_examples=40, deadline=None)
+@given(length=st.integers(0, len(WHOLE) - 1))
+def test_a_truncated_parquet_file_is_never_read(length: int) -> None:
+    with pytest.raises(UnreadableFileError, match="is not a whole PARQUET file"):
+        read(WHOLE[:length], "x.parquet")
+
+
+def test_parquet_columns_of_one_name() -> None:
+    table = pa.Table.from_arrays([pa.array([1]), pa.array([2])], names=["a", "a"])
+    with pytest.raises(UnreadableFileError, match="has the column 'a' more than once"):
+        read(parquet(table), "x.parquet")
+    with pytest.raises(UnreadableFileError, match="has the column 'a' more than once"):
+        read(parquet(table.slice(0, 0)), "x.parquet")
+
+
+def test_parquet_rows_have_their_positions_and_types(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("storage.files._BATCH_ROWS", 300)
+    table = pa.table({"n": pa.array([None, *range(999)], pa.int16()), "t": pa.array(["x"] * 1000)})
+    batches = read(parquet(table, row_group_size=250), "dir.csv/X.PARQUET")
+    assert len(batches) > 3
+    assert np.concatenate([batch.positions for batch in batches]).tolist() == list(range(1000))
+    assert pa.concat_tables([batch.table for batch in batches]).equals(table)
+    assert not any(batch.broken for batch in batches)
+
+
+def test_parquet_without_rows_has_its_columns() -> None:
+    empty = pa.table({"n": pa.array([], pa.int64()), "nested": pa.array([], pa.list_(pa.float64()))})
+    (batch,) = read(parquet(empty), "x.parquet")
+    assert (batch.table.schema, len(batch.table), len(batch.positions)) == (empty.schema, 0, 0)
