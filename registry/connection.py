@@ -18,6 +18,8 @@ from registry.errors import RegistryError, RegistryUnavailableError, UnknownVers
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+_LOGIN = re.compile(r"//[^/@\s]*@")
+
 
 @dataclass(frozen=True)
 class Registry:
@@ -44,7 +46,8 @@ def connect(environment: Mapping[str, str]) -> Registry:
     home = environment.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
     cache = environment.get("GREENROOM_CACHE_DIR") or str(Path(home) / "greenroom")
     user = environment.get("MLFLOW_TRACKING_USERNAME") or getpass.getuser()
-    return Registry(MlflowClient(uri, uri), uri, user, Path(cache))
+    with translated("connect to MLFLOW_TRACKING_URI"):
+        return Registry(MlflowClient(uri, uri), uri, user, Path(cache))
 
 
 @contextmanager
@@ -60,7 +63,7 @@ def translated(action: str) -> Iterator[None]:
 
 def _from_text(error: MlflowException, action: str) -> RegistryError:
     # What is not JSON (a refusal of the login, a proxy's page) reaches us in words only.
-    said = " ".join(str(error).split())
+    said = _LOGIN.sub("//***@", " ".join(str(error).split()))
     status = re.search(r"failed with error code (\d+)", said)
     code = int(status[1]) if status else 0
     if code == HTTPStatus.UNAUTHORIZED:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from registry.connection import translated
 from registry.stages import Stage
+from registry.versions import find_model
 
 if TYPE_CHECKING:
     from registry.connection import Registry
@@ -31,8 +32,7 @@ class Transition:
 
 def read_history(registry: Registry, name: str) -> list[Transition]:
     """Return all transitions of a model, in the order in which they happened."""
-    with translated(f"read the history of {name}"):
-        tags = registry.client.get_registered_model(name).tags
+    tags = find_model(registry, name).tags
     entries = [json.loads(tags[key]) for key in sorted(tags) if key.startswith(HISTORY_TAG)]
     return [
         Transition(**{**e, "from_stage": Stage(e["from_stage"]), "to_stage": Stage(e["to_stage"])})

@@ -34,10 +34,14 @@ class Manifest:
 
     @classmethod
     def of(cls, folder: Path) -> Manifest:
-        """Read the manifest of an artifact on disk."""
+        """Read the manifest of an artifact on disk. Raises `ArtifactError` for a link in it."""
         files = []
-        for path in sorted(p for p in folder.rglob("*") if not p.is_dir()):
+        for path in folder.rglob("*"):
             relative = path.relative_to(folder).as_posix()
+            if path.is_symlink():
+                raise ArtifactError(f"{folder} holds the link {relative!r}; an artifact holds files only")
+            if path.is_dir():
+                continue
             if relative == OUTSIDE:
                 continue
             with path.open("rb") as file:

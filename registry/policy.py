@@ -10,6 +10,8 @@ from registry.stages import Stage
 if TYPE_CHECKING:
     from registry.validation import Validation
 
+_NO_AUTHOR = "The author of the version is not known, so nobody can be told apart."
+
 
 @dataclass(frozen=True)
 class Review:
@@ -56,7 +58,7 @@ def approve_refusals(facts: Facts) -> tuple[str, ...]:
     elif facts.request.digest != facts.digest:
         refusals.append("The request is for another artifact than the one registered now.")
     if facts.author is None:
-        refusals.append("The author of the version is not known, so nobody can be told apart.")
+        refusals.append(_NO_AUTHOR)
     if facts.actor == facts.author:
         refusals.append(
             f"{facts.actor} is the author of version {facts.version}; another person must approve."
@@ -86,6 +88,8 @@ def promote_refusals(facts: Facts, to: Stage) -> tuple[str, ...]:
         )
     elif facts.approval.digest != facts.digest:
         refusals.append("The approval is for another artifact than the one registered now.")
+    elif facts.author is None:
+        refusals.append(_NO_AUTHOR)
     elif facts.approval.by == facts.author:
         refusals.append("The approval is by the author of the version, which does not count.")
     return (*refusals, *_validation_refusals(facts))

@@ -49,13 +49,14 @@ class Scorer:
         import xgboost as xgb
 
         what = f"{version.name} version {version.version}"
-        mlmodel = yaml.safe_load((folder / "MLmodel").read_text())
+        described = folder / "MLmodel"
+        mlmodel = yaml.safe_load(described.read_text()) if described.is_file() else {}
         flavor = mlmodel.get("flavors", {}).get("xgboost")
         loader = folder / "code" / LOADER.name
-        if flavor is None or not loader.is_file():
+        if flavor is None or not mlmodel.get("signature") or not loader.is_file():
             raise ArtifactError(
-                f"{what} is not an artifact that Greenroom logged: expected the flavor xgboost and"
-                f" code/{LOADER.name}. Log it through: mlflow run ."
+                f"{what} is not an artifact that Greenroom logged: expected the flavor xgboost, a signature"
+                f" and code/{LOADER.name}. Log it through: mlflow run ."
             )
         if hashlib.sha256(loader.read_bytes()).hexdigest() != LOADER_SHA256:
             raise ArtifactError(

@@ -46,6 +46,9 @@ def assign(registry: Registry, name: str, version: int, stage: Stage) -> None:
     action = f"move {name} version {version} to {stage}"
     with translated(action), _stages_are_meant():
         before = registry.client.get_model_version(name, str(version)).current_stage
+        if before == Stage.PRODUCTION and stage is not Stage.PRODUCTION:
+            # First, because a login may be allowed to move versions and not to remove an alias.
+            registry.client.delete_registered_model_alias(name, ALIAS)
         registry.client.transition_model_version_stage(
             name,
             str(version),
@@ -54,8 +57,6 @@ def assign(registry: Registry, name: str, version: int, stage: Stage) -> None:
         )
         if stage is Stage.PRODUCTION:
             registry.client.set_registered_model_alias(name, ALIAS, str(version))
-        elif before == Stage.PRODUCTION:
-            registry.client.delete_registered_model_alias(name, ALIAS)
 
 
 @contextmanager

@@ -57,8 +57,12 @@ def promote(
 def rollback(
     registry: Registry, name: str, version: int | None, reason: str, now: dt.datetime
 ) -> ModelVersion:
-    """Put a version back in Production that was there before; without a number, the last one."""
-    found = find_version(registry, name, version or _version_before(registry, name))
+    """Put a version back in Production that was there before.
+
+    Without a number it is the one before the present one; rolled back again, the one before that.
+    """
+    number = _version_before(registry, name) if version is None else version
+    found = find_version(registry, name, number)
     facts = _facts(registry, found, reason)
     _refuse(f"The rollback to {name} version {found.version}", policy.rollback_refusals(facts))
     return _move(registry, found, Stage.PRODUCTION, reason, now)
@@ -75,15 +79,21 @@ def read_approval(version: ModelVersion) -> policy.Review | None:
 
 
 def _version_before(registry: Registry, name: str) -> int:
-    versions = {v.version: v for v in list_versions(registry, name)}
-    for transition in reversed(read_history(registry, name)):
-        earlier = versions.get(transition.version)
-        went = transition.to_stage is Stage.PRODUCTION
-        if went and earlier is not None and earlier.stage is not Stage.PRODUCTION:
-            return earlier.version
-    raise NothingOnStageError(
-        f"{name} has no earlier Production version to go back to. See: python -m registry history {name}"
-    )
+    # A rollback takes a version off the pile, so that a second one goes further back and not forth.
+    pile: list[int] = []
+    for transition in read_history(registry, name):
+        if transition.to_stage is Stage.PRODUCTION:
+            if transition.version in pile:
+                del pile[pile.index(transition.version) + 1 :]
+            else:
+                pile.append(transition.version)
+    existing = {v.version for v in list_versions(registry, name)}
+    earlier = [version for version in pile[:-1] if version in existing]
+    if not earlier:
+        raise NothingOnStageError(
+            f"{name} has no earlier Production version to go back to. See: python -m registry history {name}"
+        )
+    return earlier[-1]
 
 
 def _move(

@@ -15,6 +15,7 @@ from registry.stages import ALIAS, Stage, stage_of
 
 if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion as MlflowVersion
+    from mlflow.entities.model_registry import RegisteredModel
 
     from registry.connection import Registry
 
@@ -23,6 +24,7 @@ MANIFEST_TAG = "greenroom.manifest"
 
 _MODEL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _MODEL_URI = re.compile(r"models:/(?P<name>[^/@]+)(?:/(?P<at>[^/@]+)|@(?P<alias>[^/@]+))")
+_NUMBER = re.compile(r"-?[0-9]{1,99}")
 # What the registry database can hold.
 _HIGHEST_VERSION = 2**31 - 1
 
@@ -57,23 +59,23 @@ def resolve(registry: Registry, uri: str) -> ModelVersion:
 
     Resolve once and pass the version on: asked again, a stage may answer with another one.
     """
-    match = _MODEL_URI.fullmatch(uri)
+    match, shown = _MODEL_URI.fullmatch(uri), uri[:200]
     if match is None:
         raise UnknownVersionError(
-            f"{uri!r} does not name a model version; expected models:/NAME/STAGE,"
+            f"{shown!r} does not name a model version; expected models:/NAME/STAGE,"
             " models:/NAME/VERSION or models:/NAME@production"
         )
     name, at, alias = match["name"], match["at"], match["alias"]
     if alias is not None and alias != ALIAS:
-        raise UnknownVersionError(f"{uri!r} asks for the alias {alias!r}; only @{ALIAS} is kept")
-    if at is not None and at.lstrip("-").isdigit():
+        raise UnknownVersionError(f"{shown!r} asks for an alias; only @{ALIAS} is kept")
+    if at is not None and _NUMBER.fullmatch(at):
         return find_version(registry, name, int(at))
     wanted = "Production" if alias else at
     if wanted not in set(Stage):
         stages = ", ".join(Stage)
         raise UnknownVersionError(
-            f"{uri!r} asks for {wanted!r}, which is neither a version number nor a stage. Stages"
-            f" are {stages}, written exactly so"
+            f"{shown!r} asks for what is neither a version number nor a stage. Stages are {stages},"
+            " written exactly so"
         )
     found = [v for v in list_versions(registry, name) if v.stage == wanted]
     if not found:
@@ -92,7 +94,7 @@ def find_version(registry: Registry, name: str, version: int) -> ModelVersion:
             f" python -m registry list {name}"
         )
     # Asked first: to a login that is no admin, MLflow answers 403 for versions of no model.
-    _find_model(registry, name)
+    find_model(registry, name)
     try:
         with translated(f"find {name} version {version}"):
             return _read(registry.client.get_model_version(name, str(version)))
@@ -108,8 +110,7 @@ def list_versions(registry: Registry, name: str | None = None) -> list[ModelVers
     Raises `UnknownVersionError` where a named model does not exist.
     """
     if name is not None:
-        check_name(name)
-        _find_model(registry, name)
+        find_model(registry, name)
     found: list[ModelVersion] = []
     token: str | None = None
     query = f"name = '{name}'" if name else None
@@ -152,10 +153,12 @@ def check_name(name: str) -> None:
         )
 
 
-def _find_model(registry: Registry, name: str) -> None:
+def find_model(registry: Registry, name: str) -> RegisteredModel:
+    """Return MLflow's registered model; raise `UnknownVersionError` where there is none."""
+    check_name(name)
     try:
         with translated(f"find the model {name}"):
-            registry.client.get_registered_model(name)
+            return registry.client.get_registered_model(name)
     except UnknownVersionError as error:
         raise UnknownVersionError(
             f"There is no registered model {name!r}. See which there are: python -m registry list"
