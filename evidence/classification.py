@@ -49,10 +49,7 @@ def auc(label: Floats, predicted: Floats) -> float:
 
     Computed from ranks (Mann-Whitney). Raises `ValueError` where only one class is present.
     """
-    positives = int(label.sum())
-    negatives = len(label) - positives
-    if positives == 0 or negatives == 0:
-        raise ValueError(f"AUC needs both classes; found {positives} positives, {negatives} negatives")
+    positives, negatives = _both_classes(label, "AUC")
     _, position, count = np.unique(predicted, return_inverse=True, return_counts=True)
     last_rank = np.cumsum(count)
     mean_rank = (last_rank - (count - 1) / 2)[position]
@@ -82,13 +79,21 @@ METRICS = {
 
 
 def roc_curve(label: Floats, predicted: Floats) -> Curve:
-    """Return the false positive rate against the true positive rate, from (0, 0) to (1, 1)."""
+    """Return the false positive rate against the true positive rate, from (0, 0) to (1, 1).
+
+    Raises `ValueError` where only one class is present.
+    """
+    _both_classes(label, "A ROC curve")
     true_positives, false_positives = _cumulated(label, predicted)
     return Curve(false_positives / false_positives[-1], true_positives / true_positives[-1])
 
 
 def precision_recall_curve(label: Floats, predicted: Floats) -> Curve:
-    """Return recall against precision, by falling threshold."""
+    """Return recall against precision, by falling threshold.
+
+    Raises `ValueError` where only one class is present.
+    """
+    _both_classes(label, "A curve of precision and recall")
     true_positives, false_positives = _cumulated(label, predicted)
     found = (true_positives + false_positives)[1:]
     return Curve(true_positives[1:] / true_positives[-1], true_positives[1:] / found)
@@ -102,6 +107,14 @@ def calibration_curve(label: Floats, predicted: Floats, bins: int = 10) -> Calib
         observed=np.array([label[g].mean() for g in groups]),
         rows=np.array([len(g) for g in groups]),
     )
+
+
+def _both_classes(label: Floats, what: str) -> tuple[int, int]:
+    positives = int(label.sum())
+    negatives = len(label) - positives
+    if positives == 0 or negatives == 0:
+        raise ValueError(f"{what} needs both classes; found {positives} positives, {negatives} negatives")
+    return positives, negatives
 
 
 def _cumulated(label: Floats, predicted: Floats) -> tuple[Floats, Floats]:

@@ -10,6 +10,9 @@ from evidence.classification import METRICS
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+# 0.72 - 0.715 is a little more than 0.005 in binary; a gate must not turn on that.
+_ROUNDING = 1e-12
+
 
 @dataclass(frozen=True)
 class Gate:
@@ -54,7 +57,7 @@ def _judge(gate: Gate, found: float, champion: Mapping[str, float] | None) -> Ga
     theirs = champion[name]
     worse_by = theirs - found if METRICS[name].higher_is_better else found - theirs
     return _result(
-        worse_by <= allowed,
+        worse_by <= allowed + _ROUNDING,
         f"{name} is {found:.4f}, the champion's {theirs:.4f}; expected no more than {allowed:g} worse",
     )
 

@@ -28,7 +28,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")
     from projects.errors import DeclarationError, ProjectError, UnfitTrainingDataError
-    from registry import RegistryError, RegistryUnavailableError
+    from registry import RegistryError, RegistryUnavailableError, UnknownVersionError
     from storage import StorageError, StorageUnavailableError, UnreadableFileError
 
     try:
@@ -37,7 +37,7 @@ def main(arguments: list[str] | None = None) -> int:
         return _fail(error, 75)
     except (UnfitTrainingDataError, UnreadableFileError) as error:
         return _fail(error, 3)
-    except DeclarationError as error:
+    except (DeclarationError, UnknownVersionError) as error:
         return _fail(error, 2)
     except (ProjectError, RegistryError, StorageError) as error:
         return _fail(error, 1)
@@ -67,11 +67,12 @@ def _deliver(options: argparse.Namespace) -> int:
 
 def _train(options: argparse.Namespace) -> int:
     from projects.declaration import Window, read_project
-    from projects.runs import train_version
 
     project = read_project(options.project)
     window = Window(options.since or project.window.since, options.until or project.window.until)
     _check_window(window)
+    from projects.runs import train_version  # seconds, which a wrong window should not cost
+
     with _workplace() as at:
         version = train_version(project, window, options.sample, at)
     print(f"Registered {version.name} version {version.version}, trained on {window}")
@@ -83,7 +84,6 @@ def _train(options: argparse.Namespace) -> int:
 
 def _validate(options: argparse.Namespace) -> int:
     from projects.declaration import Window, read_project
-    from projects.runs import validate_version
 
     project = read_project(options.project)
     if bool(options.since) != bool(options.until):
@@ -91,6 +91,8 @@ def _validate(options: argparse.Namespace) -> int:
     window = Window(options.since, options.until) if options.since else None
     if window:
         _check_window(window)
+    from projects.runs import validate_version
+
     with _workplace() as at:
         verdict = validate_version(project, options.version, window, at)
     print(f"{project.model} version {options.version}: validation {'passed' if verdict.passed else 'failed'}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import importlib
+import math
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parent
 
 FeatureKind = Literal["number", "category"]
+_KINDS = ("number", "category")
 _GATE_BOUNDS = ("at_least", "at_most", "worse_than_champion_by_at_most")
 
 
@@ -81,7 +83,7 @@ def read_project(name: str) -> Project:
         )
     path = ROOT / name / "project.yaml"
     try:
-        found = yaml.safe_load(path.read_text())
+        found = yaml.safe_load(path.read_bytes())
     except yaml.YAMLError as error:
         raise DeclarationError(f"projects/{name}/project.yaml is not YAML: {error}") from error
     return parse_project(name, found)
@@ -103,17 +105,21 @@ def parse_project(name: str, found: Any) -> Project:
         value = found[key]
         if plain is not None and (not isinstance(value, plain) or isinstance(value, bool)):
             raise DeclarationError(f"{where}: {key} is {value!r}, expected {type_name}")
-        if plain is int and value < (0 if key == "seed" else 1):
-            raise DeclarationError(f"{where}: {key} is {value}, expected at least 1")
+        least = 0 if key == "seed" else 1
+        if plain is int and value < least:
+            raise DeclarationError(f"{where}: {key} is {value}, expected at least {least}")
+    metrics = tuple(_metric(m, f"{where}: metrics") for m in _list(found["metrics"], f"{where}: metrics"))
     return Project(
         **{
             **found,
             "name": name,
             "features": _features(found, where),
             "window": _window(found["window"], where),
-            "parameters": _mapping(found["parameters"], f"{where}: parameters"),
-            "metrics": tuple(_metric(m, f"{where}: metrics") for m in found["metrics"]),
-            "gates": tuple(_gate(g, f"{where}: gates") for g in found["gates"]),
+            "parameters": _parameters(found["parameters"], f"{where}: parameters"),
+            "metrics": metrics,
+            "gates": tuple(
+                _gate(g, metrics, f"{where}: gates") for g in _list(found["gates"], f"{where}: gates")
+            ),
         }
     )
 
@@ -121,7 +127,9 @@ def parse_project(name: str, found: Any) -> Project:
 def _features(found: dict[str, Any], where: str) -> dict[str, FeatureKind]:
     features = _mapping(found["features"], f"{where}: features")
     for column, kind in features.items():
-        if kind not in {"number", "category"}:
+        if not isinstance(column, str):
+            raise DeclarationError(f"{where}: features: {column!r} is no column name; write it in quotes")
+        if kind not in _KINDS:
             raise DeclarationError(f"{where}: features: {column} is {kind!r}, expected number or category")
     for key in ("label", "row_key"):
         if found[key] in features:
@@ -134,34 +142,54 @@ def _features(found: dict[str, Any], where: str) -> dict[str, FeatureKind]:
 def _window(found: Any, where: str) -> Window:
     window = _mapping(found, f"{where}: window")
     for key in ("since", "until"):
-        if not isinstance(window.get(key), dt.date):
-            raise DeclarationError(f"{where}: window: {key} is {window.get(key)!r}, expected YYYY-MM-DD")
+        day = window.get(key)
+        if not isinstance(day, dt.date) or isinstance(day, dt.datetime):
+            found_day = "missing" if day is None else repr(str(day))
+            raise DeclarationError(f"{where}: window: {key} is {found_day}, expected YYYY-MM-DD")
     if unknown := window.keys() - {"since", "until"}:
-        raise DeclarationError(f"{where}: window: unknown key {min(unknown)!r}; known are since, until")
+        raise DeclarationError(
+            f"{where}: window: unknown key {min(unknown, key=str)!r}; known are since, until"
+        )
     if window["until"] < window["since"]:
         raise DeclarationError(f"{where}: window: it ends {window['until']}, before it begins")
     return Window(**window)
 
 
+def _parameters(found: Any, where: str) -> dict[str, float | int | str]:
+    parameters = _mapping(found, where)
+    for key, value in parameters.items():
+        if not isinstance(value, (float, int, str)):
+            raise DeclarationError(f"{where}: {key} is {value!r}, expected a number or a word")
+    return parameters
+
+
 def _metric(found: Any, where: str) -> str:
-    if found not in METRICS:
+    if found not in list(METRICS):
         raise DeclarationError(f"{where}: there is no metric {found!r}; there is: {', '.join(METRICS)}")
     return str(found)
 
 
-def _gate(found: Any, where: str) -> Gate:
+def _gate(found: Any, metrics: tuple[str, ...], where: str) -> Gate:
     gate = _mapping(found, where)
     metric = _metric(gate.get("metric"), where)
+    if metric not in metrics:
+        raise DeclarationError(f"{where}: the gate on {metric} judges what is not among the metrics; add it")
     bounds = {key: value for key, value in gate.items() if key != "metric"}
     if len(bounds) != 1 or next(iter(bounds)) not in _GATE_BOUNDS:
         raise DeclarationError(
-            f"{where}: the gate on {metric} has {sorted(bounds) or 'no bound'}, expected one of"
-            f" {', '.join(_GATE_BOUNDS)}"
+            f"{where}: the gate on {metric} has {sorted(map(str, bounds)) or 'no bound'}, expected one"
+            f" of {', '.join(_GATE_BOUNDS)}"
         )
     bound, value = next(iter(bounds.items()))
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
         raise DeclarationError(f"{where}: the gate on {metric}: {bound} is {value!r}, expected a number")
     return Gate(metric, **{bound: float(value)})
+
+
+def _list(found: Any, where: str) -> list[Any]:
+    if not isinstance(found, list):
+        raise DeclarationError(f"{where}: found {found!r}, expected a list")
+    return found
 
 
 def _mapping(found: Any, where: str) -> dict[str, Any]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import re
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,7 +16,7 @@ from projects.errors import UnfitTrainingDataError
 from storage import Snapshot, read_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     import numpy.typing as npt
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from storage import ObjectVersion, Store
 
 _READS_AT_ONCE = 8
+_TYPES = {"number": pa.float64(), "category": pa.string()}
 _DAY = re.compile(r"/date=(\d{4}-\d{2}-\d{2})/")
 
 
@@ -45,7 +46,7 @@ def read_labelled(
 ) -> LabelledRows:
     """Read a window. Rows whose outcome is not known (yet) are left out.
 
-    Raises `UnfitTrainingDataError` where the window is empty or a column is missing or not its kind.
+    Raises `UnfitTrainingDataError` where the window is empty, or a column is missing or not its kind.
     """
     features_snapshot = _within(store.snapshot(features_uri), window)
     outcomes_snapshot = _within(store.snapshot(outcomes_uri), window)
@@ -56,14 +57,13 @@ def read_labelled(
                 " date=YYYY-MM-DD/…. Choose another window, or deliver them"
             )
     key = project.row_key
-    features = _read(features_snapshot.objects, [key, *project.features], store)
-    outcomes = _read(outcomes_snapshot.objects, None, store)
-    truth = pa.array(project.dataset.label(outcomes.to_pandas()), from_pandas=True)
-    known = pc.is_valid(truth)
-    position = pc.index_in(features[key], value_set=outcomes[key].filter(known).combine_chunks())
+    features = _read(features_snapshot.objects, partial(_features, project=project), store)
+    outcomes = _read(outcomes_snapshot.objects, partial(_outcomes, project=project), store)
+    known = outcomes.filter(pc.is_valid(outcomes[project.label]))
+    position = pc.index_in(features[key], value_set=known[key].combine_chunks(), skip_nulls=True)
     labelled = pc.is_valid(position)
-    label = truth.filter(known).take(position.filter(labelled).combine_chunks())
-    rows = _typed(features.filter(labelled), project)
+    label = known[project.label].take(position.filter(labelled).combine_chunks())
+    rows = features.filter(labelled).select(list(project.features))
     if not len(rows):
         raise UnfitTrainingDataError(
             f"No row of {window} under {features_snapshot.prefix} has an outcome yet"
@@ -71,6 +71,18 @@ def read_labelled(
     return LabelledRows(
         rows, np.asarray(label.to_numpy(zero_copy_only=False)), features_snapshot, outcomes_snapshot
     )
+
+
+def refuse_one_class(rows: LabelledRows) -> None:
+    """Raise `UnfitTrainingDataError` unless both classes are there, to learn or to judge by."""
+    classes = np.unique(rows.label)
+    if not len(classes):
+        raise UnfitTrainingDataError("No row is left of the sample. Choose a longer window or a larger share")
+    if len(classes) == 1:
+        raise UnfitTrainingDataError(
+            f"Every one of the {len(rows.label)} rows has the label {classes[0]:g}; a classifier needs"
+            " both classes. Choose a longer window"
+        )
 
 
 def sample_rows(rows: LabelledRows, share: float, seed: int) -> LabelledRows:
@@ -89,33 +101,44 @@ def sample_rows(rows: LabelledRows, share: float, seed: int) -> LabelledRows:
 def _within(snapshot: Snapshot, window: Window) -> Snapshot:
     def inside(uri: str) -> bool:
         day = _DAY.search(uri)
-        return day is not None and window.since <= dt.date.fromisoformat(day[1]) <= window.until
+        return day is not None and str(window.since) <= day[1] <= str(window.until)
 
     return Snapshot(snapshot.prefix, tuple(o for o in snapshot.objects if inside(o.uri)))
 
 
-def _read(objects: Iterable[ObjectVersion], columns: list[str] | None, store: Store) -> pa.Table:
+def _read(
+    objects: Iterable[ObjectVersion], shape: Callable[[pa.Table, str], pa.Table], store: Store
+) -> pa.Table:
     def read(pinned: ObjectVersion) -> pa.Table:
-        tables = []
-        for batch in read_rows(store.open(pinned), pinned.uri):
-            missing = [c for c in columns or [] if c not in batch.table.column_names]
-            if missing:
-                raise UnfitTrainingDataError(f"{pinned.uri} has no column {missing[0]!r}")
-            tables.append(batch.table.select(columns) if columns else batch.table)
-        return pa.concat_tables(tables)
+        batches = read_rows(store.open(pinned), pinned.uri)
+        return pa.concat_tables([shape(batch.table, pinned.uri) for batch in batches])
 
     with ThreadPoolExecutor(_READS_AT_ONCE) as pool:
-        return pa.concat_tables(pool.map(read, objects), promote_options="permissive")
+        return pa.concat_tables(pool.map(read, objects))
 
 
-def _typed(features: pa.Table, project: Project) -> pa.Table:
-    columns = {}
-    for name, kind in project.features.items():
-        wanted = pa.string() if kind == "category" else pa.float64()
-        try:
-            columns[name] = features[name].cast(wanted)
-        except pa.ArrowInvalid as error:
-            raise UnfitTrainingDataError(
-                f"The column {name!r} is declared a {kind} and holds {features[name].type}: {error}"
-            ) from error
-    return pa.table(columns)
+def _features(table: pa.Table, uri: str, project: Project) -> pa.Table:
+    columns = {name: _column(table, name, _TYPES[kind], uri) for name, kind in project.features.items()}
+    return pa.table({project.row_key: _column(table, project.row_key, pa.string(), uri), **columns})
+
+
+def _outcomes(table: pa.Table, uri: str, project: Project) -> pa.Table:
+    key = _column(table, project.row_key, pa.string(), uri)
+    try:
+        label = project.dataset.label(table.to_pandas())
+    except KeyError as error:
+        raise UnfitTrainingDataError(f"{uri} has no column {error}, which the label needs") from error
+    except (TypeError, ValueError) as error:
+        raise UnfitTrainingDataError(f"{uri} holds outcomes that give no label: {error}") from error
+    return pa.table({project.row_key: key, project.label: pa.array(label, pa.float64(), from_pandas=True)})
+
+
+def _column(table: pa.Table, name: str, wanted: pa.DataType, uri: str) -> pa.ChunkedArray:
+    if name not in table.column_names:
+        raise UnfitTrainingDataError(f"{uri} has no column {name!r}")
+    try:
+        return table[name].cast(wanted)
+    except pa.ArrowException as error:
+        raise UnfitTrainingDataError(
+            f"{uri}: the column {name!r} holds {table[name].type}, expected {wanted}: {error}"
+        ) from error

@@ -35,7 +35,7 @@ def quality(label: Floats, predictions: Mapping[str, Floats]) -> dict[str, Figur
     """ROC, precision-recall, calibration and score distribution of one or two versions."""
     roc, roc_axes = _figure("ROC", "false positive rate", "true positive rate")
     pr, pr_axes = _figure("Precision and recall", "recall", "precision")
-    calibration, calibration_axes = _figure("Calibration", "mean prediction", "share late")
+    calibration, calibration_axes = _figure("Calibration", "mean prediction", "share of positives")
     scores, scores_axes = _figure("Distribution of predictions", "prediction", "rows")
     for axes in (roc_axes, calibration_axes):
         axes.plot([0, 1], [0, 1], color="#a0aec0", linewidth=1, linestyle="--")
@@ -47,6 +47,8 @@ def quality(label: Floats, predictions: Mapping[str, Floats]) -> dict[str, Figur
         bins = calibration_curve(label, predicted)
         calibration_axes.plot(bins.predicted, bins.observed, marker="o", label=name)
         scores_axes.hist(predicted, bins=50, range=(0, 1), histtype="step", label=name)
+    # From 0, whatever was found, so that the plots of two runs can be laid side by side.
+    pr_axes.set_ylim(0, 1.05)
     for axes in (roc_axes, pr_axes, calibration_axes, scores_axes):
         axes.legend(frameon=False)
     return {"roc": roc, "precision_recall": pr, "calibration": calibration, "scores": scores}

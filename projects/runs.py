@@ -20,7 +20,7 @@ from projects import plots
 from projects.artifact import log_model
 from projects.declaration import Window
 from projects.errors import ProjectError
-from projects.labelled import read_labelled, sample_rows
+from projects.labelled import read_labelled, refuse_one_class, sample_rows
 from projects.training import train
 from storage import data_uri
 
@@ -94,6 +94,7 @@ def validate_version(project: Project, version: int, window: Window | None, at: 
     with _run(project, f"validate version {version} on {judged_on}", at) as run_id:
         at.progress("Reading", 0, 1)
         rows = _read(project, judged_on, at)
+        refuse_one_class(rows)
         _log_dataset(project, rows, judged_on, "validation")
         predictions = {}
         for role, each in (("candidate", candidate), ("champion", champion)):
@@ -143,13 +144,14 @@ def _read(project: Project, window: Window, at: Workplace) -> LabelledRows:
 
 
 def _window_after_training(project: Project, candidate: ModelVersion, at: Workplace) -> Window:
-    if candidate.run_id is None:
+    run = at.registry.client.get_run(candidate.run_id) if candidate.run_id else None
+    trained_on = run.data.params.get("window") if run else None
+    if trained_on is None:
         raise ProjectError(
-            f"{candidate.name} version {candidate.version} has no training run, so the window after its"
-            " training is not known; give --since and --until"
+            f"{candidate.name} version {candidate.version} has no training run that says its window, so the"
+            " window after it is not known; give --since and --until"
         )
-    parameters = at.registry.client.get_run(candidate.run_id).data.params
-    trained_until = dt.date.fromisoformat(parameters["window"].rsplit(" ", 1)[-1])
+    trained_until = dt.date.fromisoformat(trained_on.rsplit(" ", 1)[-1])
     since = trained_until + dt.timedelta(days=1)
     return Window(since, since + dt.timedelta(days=project.validation_days - 1))
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import xgboost as xgb
 
 from projects.errors import UnfitTrainingDataError
+from projects.labelled import refuse_one_class
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -64,12 +64,10 @@ def _encoded(project: Project, features: pa.Table) -> pa.Table:
 
 
 def _refuse_unfit(project: Project, rows: LabelledRows) -> None:
-    classes = np.unique(rows.label)
-    if len(classes) < 2:  # noqa: PLR2004  # two classes
-        raise UnfitTrainingDataError(
-            f"Every one of the {len(rows.label)} rows has the label {classes[0]:g}; a classifier needs"
-            " both classes. Choose a longer window"
-        )
+    refuse_one_class(rows)
     for name, kind in project.features.items():
-        if kind == "number" and pc.any(pc.is_inf(rows.features[name])).as_py():
-            raise UnfitTrainingDataError(f"The column {name!r} holds an infinite number; clean it upstream")
+        # As the booster sees it: 1e300 is infinite in float32.
+        if kind == "number" and pc.any(pc.is_inf(rows.features[name].cast(pa.float32()))).as_py():
+            raise UnfitTrainingDataError(
+                f"The column {name!r} holds a number that is infinite as float32; clean it upstream"
+            )

@@ -1,0 +1,393 @@
+"""Labelled rows: equal to a plain join; unfit data is a clear refusal that registers nothing."""
+
+import datetime as dt
+import io
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from functools import cache
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from commands import As, Ran
+
+import deploy
+from projects.__main__ import main
+from projects.declaration import Window, read_project
+from projects.delivery import Delivery, deliver
+from projects.errors import UnfitTrainingDataError
+from projects.flight_delay import dataset
+from projects.labelled import LabelledRows, read_labelled
+from storage import S3Settings, Store
+
+DAYS = ("2013-01-01", "2013-01-02")
+TWO_DAYS = Window(dt.date(2013, 1, 1), dt.date(2013, 1, 2))
+FEATURES = "flight_delay/features"
+OUTCOMES = "flight_delay/outcomes"
+Changes = Callable[[pa.Table], pa.Table]
+
+
+@pytest.fixture(scope="module")
+def data(stack: deploy.Stack) -> Store:
+    return Store.connect(S3Settings.from_environment(stack.environment("author")))
+
+
+@cache
+def two_days() -> tuple[Delivery, ...]:
+    flights = dataset.read_source("flights.csv.zip").query("month == 1 and day <= 2").reset_index(drop=True)
+    features = dataset.build_features(flights, dataset.read_source("weather.csv"))
+    outcomes = dataset.build_outcomes(flights)
+    days = dataset.departure_day(flights)
+    return tuple(
+        Delivery(
+            day,
+            pa.Table.from_pandas(features[days == day], preserve_index=False),
+            pa.Table.from_pandas(outcomes[days == day], preserve_index=False),
+        )
+        for day in DAYS
+    )
+
+
+def unchanged(table: pa.Table) -> pa.Table:
+    return table
+
+
+def delivered_as(
+    data: Store,
+    root: str,
+    *,
+    features: Changes = unchanged,
+    outcomes: Changes = unchanged,
+    both_days: bool = False,
+) -> str:
+    """Deliver both days below `root`, the second one changed, or both."""
+    changed = [
+        replace(each, features=features(each.features), outcomes=outcomes(each.outcomes))
+        for each in two_days()
+    ]
+    deliver(
+        iter(changed if both_days else [two_days()[0], changed[1]]),
+        f"{root}/{FEATURES}",
+        f"{root}/{OUTCOMES}",
+        data,
+        lambda *_: None,
+    )
+    return root
+
+
+def read(data: Store, root: str, window: Window = TWO_DAYS) -> LabelledRows:
+    project = read_project("flight_delay")
+    return read_labelled(project, window, f"{root}/{FEATURES}", f"{root}/{OUTCOMES}", data)
+
+
+def put(name: str, values: Any) -> Changes:
+    """Replace a column."""
+
+    def change(table: pa.Table) -> pa.Table:
+        column = values(table[name]) if callable(values) else pa.array([values] * len(table))
+        return table.set_column(table.column_names.index(name), name, column)
+
+    return change
+
+
+def first_is(value: float) -> Callable[[pa.ChunkedArray], pa.Array]:
+    return lambda column: pa.array([value, *column.to_pylist()[1:]], pa.float64())
+
+
+def test_a_window_equals_a_plain_join(data: Store, delivered: str) -> None:
+    assert "Delivered 336,776 rows, 2013-01-01 to 2013-12-31, to s3://greenroom/flight_delay/f" in delivered
+    window = Window(dt.date(2013, 2, 8), dt.date(2013, 2, 14))  # a snow storm: many cancelled
+    rows = read(data, "s3://greenroom", window)
+
+    flights = dataset.read_source("flights.csv.zip").query("month == 2 and 8 <= day <= 14")
+    flights = flights.reset_index(drop=True)
+    joined = dataset.build_features(flights, dataset.read_source("weather.csv")).merge(
+        dataset.build_outcomes(flights), on="flight_id", validate="one_to_one"
+    )
+    known = joined[joined["arr_delay"].notna()].reset_index(drop=True)
+    project = read_project("flight_delay")
+    assert 4_000 < len(known) < len(joined) - 600
+    pd.testing.assert_frame_equal(rows.features.to_pandas(), known[list(project.features)], check_dtype=False)
+    np.testing.assert_array_equal(rows.label, (known["arr_delay"] > 15).astype("float64"))
+    assert len(rows.features_snapshot.objects) == len(rows.outcomes_snapshot.objects) == len(window.days)
+    assert all(o.version_id for o in rows.features_snapshot.objects)
+
+
+def test_both_ends_of_a_window_belong_to_it(data: Store, delivered: str) -> None:
+    assert delivered
+    day = dt.date(2013, 12, 31)
+    rows = read(data, "s3://greenroom", Window(day, day))
+    assert [o.uri.split("/")[-2] for o in rows.features_snapshot.objects] == ["date=2013-12-31"]
+
+
+def test_order_of_columns_extra_columns_and_order_of_outcomes_play_no_part(data: Store) -> None:
+    plain = read(data, delivered_as(data, "s3://greenroom/labelled/plain"))
+
+    def mixed(table: pa.Table) -> pa.Table:
+        return table.select(table.column_names[::-1]).append_column("note", pa.array(["x"] * len(table)))
+
+    def backwards(table: pa.Table) -> pa.Table:
+        return mixed(table.take(pa.array(range(len(table) - 1, -1, -1))))
+
+    root = delivered_as(data, "s3://greenroom/labelled/mixed", features=mixed, outcomes=backwards)
+    found = read(data, root)
+    assert found.features.equals(plain.features)
+    np.testing.assert_array_equal(found.label, plain.label)
+
+
+def test_a_null_key_has_no_outcome(data: Store) -> None:
+    plain = read(data, delivered_as(data, "s3://greenroom/labelled/plain"))
+
+    def no_key(column: pa.ChunkedArray) -> pa.Array:
+        return pa.array([None, *column.to_pylist()[1:]], pa.string())
+
+    root = "s3://greenroom/labelled/keys"
+    change = put("flight_id", no_key)
+    delivered_as(data, root, features=change, outcomes=change)
+    assert len(read(data, root).label) == len(plain.label) - 1
+
+
+def test_what_lies_outside_the_days_is_passed_over(data: Store) -> None:
+    root = delivered_as(data, "s3://greenroom/labelled/beside")
+    before = read(data, root)
+    for name in ("date=2013-01-03/part-0.parquet", "date=2013-13-45/part-0.parquet", "notes.parquet"):
+        data.write(f"{root}/{FEATURES}/{name}", b"not read")
+    data.write(f"{root}/{FEATURES}/date=2013-01-01/_SUCCESS", b"")
+    assert read(data, root).features.equals(before.features)
+
+
+def test_a_csv_of_features_is_read_as_its_kinds(data: Store) -> None:
+    root = delivered_as(data, "s3://greenroom/labelled/csv")
+    plain = read(data, root)
+    from pyarrow import csv
+
+    for delivery in two_days():
+        buffer = io.BytesIO()
+        csv.write_csv(delivery.features, buffer)
+        day = f"date={delivery.day}"
+        data.write(f"{root}-text/{FEATURES}/{day}/part-0.csv", buffer.getvalue())
+        outcomes = io.BytesIO()
+        pq.write_table(delivery.outcomes, outcomes)
+        data.write(f"{root}-text/{OUTCOMES}/{day}/part-0.parquet", outcomes.getvalue())
+    assert read(data, f"{root}-text").features.equals(plain.features)
+
+
+def test_a_window_without_data_says_where_it_looked(data: Store, delivered: str) -> None:
+    assert delivered
+    window = Window(dt.date(2014, 1, 1), dt.date(2014, 1, 31))
+    with pytest.raises(UnfitTrainingDataError) as refusal:
+        read(data, "s3://greenroom", window)
+    assert str(refusal.value) == (
+        "There is no data for 2014-01-01 to 2014-01-31 under s3://greenroom/flight_delay/features/;"
+        " expected files date=YYYY-MM-DD/…. Choose another window, or deliver them"
+    )
+
+
+def test_features_that_came_before_any_outcome_say_so(data: Store) -> None:
+    root = "s3://greenroom/labelled/early"
+    delivered_as(data, root)
+    body = io.BytesIO()
+    pq.write_table(two_days()[0].features, body)
+    data.write(f"{root}-only/{FEATURES}/date=2013-01-01/part-0.parquet", body.getvalue())
+    with pytest.raises(UnfitTrainingDataError, match=r"no data for .* under .*/flight_delay/outcomes/;"):
+        read(data, f"{root}-only")
+
+
+UNFIT = [
+    pytest.param({"features": lambda t: t.drop_columns(["temp"])}, "has no column 'temp'", id="no feature"),
+    pytest.param(
+        {"features": lambda t: t.drop_columns(["flight_id"])}, "has no column 'flight_id'", id="no key"
+    ),
+    pytest.param(
+        {"outcomes": lambda t: t.drop_columns(["flight_id"])}, "has no column 'flight_id'", id="no key after"
+    ),
+    pytest.param(
+        {"outcomes": lambda t: t.drop_columns(["arr_delay"])},
+        "has no column 'arr_delay', which the label needs",
+        id="no outcome",
+    ),
+    pytest.param(
+        {"features": put("distance", "far")},
+        "the column 'distance' holds string, expected double: Failed to parse string: 'far'",
+        id="text for a number",
+    ),
+    pytest.param(
+        {"features": put("carrier", [1])},
+        "the column 'carrier' holds list<element: int64>, expected string",
+        id="list for a category",
+    ),
+    pytest.param({"outcomes": put("arr_delay", "late")}, "holds outcomes that give no label", id="text"),
+]
+
+
+@pytest.mark.parametrize(("changes", "message"), UNFIT)
+def test_an_unfit_file_is_named(
+    data: Store, request: pytest.FixtureRequest, changes: dict[str, Any], message: str
+) -> None:
+    name = request.node.callspec.id.replace(" ", "-")
+    root = delivered_as(data, f"s3://greenroom/labelled/{name}", **changes)
+    with pytest.raises(UnfitTrainingDataError) as refusal:
+        read(data, root)
+    assert message in str(refusal.value)
+    assert f"{root}/flight_delay/{next(iter(changes))}/date=2013-01-02/part-0.parquet" in str(refusal.value)
+
+
+@pytest.fixture
+def registers_nothing(stack: deploy.Stack, in_production: int, author: As) -> Iterator[None]:
+    """Whatever the test does: no version is added, and no run is left open."""
+    assert in_production
+
+    def versions_and_open_runs(_: list[str]) -> int:
+        from mlflow import MlflowClient
+
+        client = MlflowClient(stack.mlflow_uri, stack.mlflow_uri)
+        [experiment] = [e for e in client.search_experiments() if e.name == "flight-delay"]
+        is_open = client.search_runs([experiment.experiment_id], "attributes.status = 'RUNNING'")
+        assert is_open == []
+        seen.append({v.version for v in client.search_model_versions("name = 'flight-delay'")})
+        return 0
+
+    seen: list[set[str]] = []
+    author(versions_and_open_runs)
+    yield
+    author(versions_and_open_runs)
+    assert seen[0] == seen[1]
+
+
+def train_on(author: As, **changed: str) -> Ran:
+    return author(main, "train", "flight_delay", "--since", DAYS[0], "--until", DAYS[1], **changed)
+
+
+UNFIT_FOR_A_MODEL = [
+    pytest.param(
+        {"features": put("temp", first_is(1e300))},
+        "The column 'temp' holds a number that is infinite as float32; clean it upstream",
+        id="1e300",
+    ),
+    pytest.param(
+        {"features": put("temp", first_is(float("inf")))},
+        "The column 'temp' holds a number that is infinite as float32; clean it upstream",
+        id="infinite",
+    ),
+    pytest.param({"features": lambda t: t.drop_columns(["temp"])}, " has no column 'temp'", id="no column"),
+    pytest.param({"features": put("distance", "far")}, ": Failed to parse string: 'far'", id="text"),
+    pytest.param(
+        {"outcomes": put("arr_delay", 99.0), "both_days": True},
+        "Every one of the 1785 rows has the label 1; a classifier needs both classes. Choose a longer window",
+        id="one class",
+    ),
+    pytest.param(
+        {"outcomes": put("arr_delay", lambda c: pa.nulls(len(c), pa.float64())), "both_days": True},
+        "No row of 2013-01-01 to 2013-01-02 under ",
+        id="no outcome yet",
+    ),
+]
+
+
+@pytest.mark.usefixtures("registers_nothing")
+@pytest.mark.parametrize(("changes", "message"), UNFIT_FOR_A_MODEL)
+def test_training_on_unfit_rows_exits_with_3(
+    author: As, data: Store, request: pytest.FixtureRequest, changes: dict[str, Any], message: str
+) -> None:
+    name = request.node.callspec.id.replace(" ", "-")
+    ran = train_on(author, GREENROOM_DATA=delivered_as(data, f"s3://greenroom/unfit/{name}", **changes))
+    assert ran.code == 3
+    assert ran.err.startswith("projects: ")
+    assert message in ran.err
+    assert "Registered" not in ran.out
+
+
+@pytest.mark.usefixtures("registers_nothing")
+def test_validating_on_one_class_exits_with_3(author: As, data: Store) -> None:
+    root = delivered_as(data, "s3://greenroom/unfit/early", outcomes=put("arr_delay", -1.0), both_days=True)
+    days = ("--since", DAYS[0], "--until", DAYS[1])
+    ran = author(main, "validate", "flight_delay", "--version", "1", *days, GREENROOM_DATA=root)
+    assert ran.code == 3
+    assert "has the label 0; a classifier needs both classes" in ran.err
+
+
+@pytest.mark.usefixtures("registers_nothing")
+@pytest.mark.parametrize("verb", ["train", "validate --version 1"])
+def test_a_window_outside_the_data_exits_with_3(author: As, verb: str) -> None:
+    first, *options = verb.split()
+    days = ("--since", "2014-01-01", "--until", "2014-01-31")
+    ran = author(main, first, "flight_delay", *options, *days)
+    assert ran.code == 3
+    assert "There is no data for 2014-01-01 to 2014-01-31 under s3://greenroom/flight_delay" in ran.err
+
+
+@pytest.mark.usefixtures("registers_nothing")
+def test_a_broken_file_exits_with_3(author: As, data: Store) -> None:
+    root = delivered_as(data, "s3://greenroom/unfit/broken")
+    uri = f"{root}/{FEATURES}/date=2013-01-02/part-0.parquet"
+    data.write(uri, b"PAR1 and no more")
+    ran = train_on(author, GREENROOM_DATA=root)
+    assert ran.code == 3
+    assert f"{uri} is not a whole PARQUET file" in ran.err
+
+
+@pytest.mark.usefixtures("registers_nothing")
+def test_a_sample_of_nothing_exits_with_3(author: As, data: Store) -> None:
+    root = delivered_as(data, "s3://greenroom/labelled/plain")
+    ran = author(
+        *(main, "train", "flight_delay", "--since", DAYS[0], "--until", DAYS[1], "--sample", "1e-12"),
+        GREENROOM_DATA=root,
+    )
+    assert ran.code == 3
+    assert "No row is left of the sample. Choose a longer window or a larger share" in ran.err
+
+
+@pytest.mark.usefixtures("registers_nothing")
+@pytest.mark.parametrize(
+    ("changed", "code", "message"),
+    [
+        ({"GREENROOM_DATA": "s3://not-ours"}, 1, "S3 refused (AccessDenied)"),
+        ({"GREENROOM_DATA": ""}, 1, "The location 'flight_delay/features' is relative, and GREENROOM_DATA"),
+        ({"GREENROOM_DATA": "/tmp/data"}, 1, "is not an S3 location; expected s3://BUCKET/KEY"),
+        ({"AWS_ACCESS_KEY_ID": "nobody"}, 1, "S3 refused"),
+        (
+            {"AWS_ENDPOINT_URL_S3": "http://127.0.0.1:1"},
+            75,
+            "S3 does not answer (Could not connect to the endpoint URL",
+        ),
+        ({"MLFLOW_TRACKING_URI": "http://127.0.0.1:1"}, 75, "the MLflow server does not answer."),
+        ({"MLFLOW_TRACKING_URI": ""}, 1, "MLFLOW_TRACKING_URI is not set, so there is no registry to ask."),
+        ({"MLFLOW_TRACKING_PASSWORD": "wrong-password"}, 1, "MLflow does not accept this login."),
+    ],
+)
+def test_what_is_not_there_or_not_allowed(
+    author: As, delivered: str, changed: dict[str, str], code: int, message: str
+) -> None:
+    assert delivered
+    ran = train_on(author, MLFLOW_HTTP_REQUEST_MAX_RETRIES="1", **changed)
+    assert ran.code == code
+    assert message in ran.err
+    assert ran.err.count("\n") == 1
+    assert "Traceback" not in ran.err
+
+
+@pytest.mark.usefixtures("registers_nothing")
+@pytest.mark.parametrize("verb", ["train", "deliver"])
+def test_a_bucket_that_is_not_there(author: As, roles: dict[str, dict[str, str]], verb: str) -> None:
+    # Only who may see all buckets is told that one is not there.
+    keys = {name: value for name, value in roles["admin"].items() if name.startswith("AWS_")}
+    ran = author(main, verb, "flight_delay", **{**keys, "GREENROOM_DATA": "s3://no-such-bucket"})
+    assert ran.code == 1
+    assert "there is no bucket 'no-such-bucket'. Create it, or correct GREENROOM_DATA" in ran.err
+
+
+def test_delivering_where_nothing_answers(author: As) -> None:
+    ran = author(main, "deliver", "flight_delay", AWS_ENDPOINT_URL_S3="http://127.0.0.1:1")
+    assert (ran.code, ran.out) == (75, "")
+    assert "S3 does not answer" in ran.err
+
+
+def test_delivering_again_gives_the_same_snapshot(data: Store) -> None:
+    root = delivered_as(data, "s3://greenroom/labelled/twice")
+    before = read(data, root)
+    after = read(data, delivered_as(data, root))
+    assert after.features_snapshot.digest == before.features_snapshot.digest
+    assert after.features_snapshot != before.features_snapshot, "new versions of the same bytes"

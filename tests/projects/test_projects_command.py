@@ -1,0 +1,288 @@
+"""`python -m projects`: what train and validate leave behind, and what they say."""
+
+import json
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from commands import As, Ran
+
+import registry
+from projects.__main__ import main
+from projects.declaration import read_project
+from registry import ModelVersion, Registry, find_version
+from registry.validation import read_validation
+from storage import S3Settings, Store
+
+REGISTERED = re.compile(r"Registered flight-delay version (\d+), trained on (\S+ to \S+)\n")
+
+
+@pytest.fixture(scope="module")
+def at(roles: dict[str, dict[str, str]]) -> Iterator[Registry]:
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in roles["author"].items():
+            patch.setenv(name, value)
+        yield registry.connect(os.environ)
+
+
+@pytest.fixture(scope="module")
+def first(at: Registry, in_production: int) -> ModelVersion:
+    return find_version(at, "flight-delay", in_production)
+
+
+# What the slow commands said, so that each is run once.
+_SAID: dict[str, Ran] = {}
+
+
+@pytest.fixture
+def sampled(author: As, at: Registry, first: ModelVersion) -> tuple[Ran, ModelVersion]:
+    """A version trained on one row in twenty of January."""
+    return _trained(author, at, first, "--until 2013-01-31 --sample 0.05")
+
+
+@pytest.fixture
+def again(author: As, at: Registry, first: ModelVersion) -> tuple[Ran, ModelVersion]:
+    """A version trained exactly as the one in Production."""
+    return _trained(author, at, first, "--until 2013-06-30")
+
+
+def _trained(author: As, at: Registry, first: ModelVersion, options: str) -> tuple[Ran, ModelVersion]:
+    assert first.version == 1
+    if options not in _SAID:
+        _SAID[options] = author(main, "train", "flight_delay", *options.split())
+    ran = _SAID[options]
+    assert ran.code == 0, ran.err
+    found = REGISTERED.search(ran.out)
+    assert found is not None, ran.out
+    return ran, find_version(at, "flight-delay", int(found[1]))
+
+
+def validate(author: As, version: int | str, *options: str) -> Ran:
+    return author(main, "validate", "flight_delay", "--version", str(version), *options)
+
+
+def run_of(at: Registry, version: ModelVersion) -> Any:
+    assert version.run_id is not None
+    return at.client.get_run(version.run_id)
+
+
+def artifacts(at: Registry, run_id: str, path: str) -> set[str]:
+    return {file.path for file in at.client.list_artifacts(run_id, path)}
+
+
+def test_training_says_what_it_registered_and_what_comes_next(sampled: tuple[Ran, ModelVersion]) -> None:
+    ran, version = sampled
+    assert "trained on 2013-01-01 to 2013-01-31\n" in ran.out
+    assert "  author   author\n" in ran.out
+    assert f"  digest   {version.digest}\n" in ran.out
+    assert f"mlflow run . -e validate -P project=flight_delay -P version={version.version}\n" in ran.out
+    assert "Traceback" not in ran.err
+
+
+def test_a_version_knows_its_author_and_manifest(sampled: tuple[Ran, ModelVersion]) -> None:
+    _, version = sampled
+    assert version.author == version.tags["greenroom.author"] == "author"
+    assert json.loads(version.tags["greenroom.manifest"]).keys() >= {"MLmodel", "model.ubj"}
+    assert version.stage == "None"
+
+
+def test_a_training_run_says_how_it_was_trained(at: Registry, sampled: tuple[Ran, ModelVersion]) -> None:
+    _, version = sampled
+    run, project = run_of(at, version), read_project("flight_delay")
+    assert run.info.status == "FINISHED"
+    assert run.data.params == {
+        **{name: str(value) for name, value in project.parameters.items()},
+        "objective": "binary:logistic",
+        "rounds": "100",
+        "seed": "2013",
+        "window": "2013-01-01 to 2013-01-31",
+        "sampled": "0.05",
+    }
+    assert run.data.tags["mlflow.runName"] == "train 2013-01-01 to 2013-01-31"
+    assert run.data.tags["greenroom.project"] == "flight_delay"
+    assert run.data.tags["greenroom.version"] == str(version.version)
+    assert run.data.tags["greenroom.digest"] == version.digest
+
+
+def test_a_training_run_holds_metrics_and_a_plot(
+    at: Registry, sampled: tuple[Ran, ModelVersion], tmp_path: Path
+) -> None:
+    _, version = sampled
+    run = run_of(at, version)
+    assert run.data.metrics.keys() == {"train_auc", "train_log_loss", "train_brier", "rows"}
+    assert 0.6 < run.data.metrics["train_auc"] <= 1
+    assert 1_000 < run.data.metrics["rows"] < 1_700
+    assert artifacts(at, run.info.run_id, "plots") == {"plots/importance.png"}
+    plot = Path(at.client.download_artifacts(run.info.run_id, "plots/importance.png", str(tmp_path)))
+    assert plot.read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_training_run_pins_its_data(
+    at: Registry, sampled: tuple[Ran, ModelVersion], roles: dict[str, dict[str, str]], tmp_path: Path
+) -> None:
+    _, version = sampled
+    run = run_of(at, version)
+    inputs = {i.dataset.name: i.dataset for i in run.inputs.dataset_inputs}
+    store = Store.connect(S3Settings.from_environment(roles["author"]))
+    for kind in ("features", "outcomes"):
+        dataset = inputs[f"flight_delay {kind} 2013-01-01 to 2013-01-31"]
+        whole = run.data.tags[f"greenroom.snapshot.training.{kind}"]
+        assert len(whole) == 64
+        assert dataset.digest == whole[:36]
+        assert json.loads(dataset.source)["uri"] == f"s3://greenroom/flight_delay/{kind}/"
+
+        name = f"snapshots/training_{kind}.tsv"
+        path = Path(at.client.download_artifacts(run.info.run_id, name, str(tmp_path)))
+        header, *lines = path.read_text().splitlines()
+        assert header == "uri\tversion_id\tetag\tsize_bytes"
+        rows = [tuple(line.split("\t")) for line in lines]
+        now = store.snapshot(f"s3://greenroom/flight_delay/{kind}").objects[:31]
+        assert rows == [(o.uri, o.version_id, o.etag, str(o.size_bytes)) for o in now]
+        assert all(version_id for _, version_id, _, _ in rows)
+    assert {tag.value for i in run.inputs.dataset_inputs for tag in i.tags} == {"training"}
+
+
+def test_the_same_data_and_seed_give_the_same_model_to_the_byte(
+    first: ModelVersion, again: tuple[Ran, ModelVersion]
+) -> None:
+    _, version = again
+    assert version.manifest is not None
+    assert first.manifest is not None
+    assert version.manifest.sha256_of("model.ubj") == first.manifest.sha256_of("model.ubj")
+
+
+def test_a_version_as_good_as_the_champion_passes(
+    author: As, at: Registry, again: tuple[Ran, ModelVersion]
+) -> None:
+    _, version = again
+    ran = validate(author, version.version)
+    assert (ran.code, ran.err) == (0, "")
+    # The window after the training, as declared: 31 days.
+    said = ran.out.split(f"flight-delay version {version.version}: validation passed\n")[1].splitlines()
+    assert [line.split(" is ")[0].strip() for line in said] == ["auc", "log_loss", "auc", "log_loss"]
+
+    verdict = read_validation(find_version(at, "flight-delay", version.version))
+    assert verdict is not None
+    assert verdict.passed
+    assert verdict.digest == version.digest
+    assert verdict.metrics.keys() == {"auc", "log_loss", "brier"}
+    assert verdict.reasons == tuple(line.strip() for line in said)
+
+    run = at.client.get_run(verdict.run_id)
+    assert run.data.tags["mlflow.runName"] == (
+        f"validate version {version.version} on 2013-07-01 to 2013-07-31"
+    )
+    assert run.data.tags["greenroom.verdict"] == "passed"
+    assert run.data.tags["greenroom.champion"] == "1"
+    assert run.data.tags["greenroom.digest"] == version.digest
+    assert run.data.metrics["candidate_auc"] == run.data.metrics["champion_auc"] == verdict.metrics["auc"]
+    assert artifacts(at, run.info.run_id, "plots") == {
+        f"plots/{name}.png" for name in ("roc", "precision_recall", "calibration", "scores")
+    }
+    assert artifacts(at, run.info.run_id, "snapshots") == {
+        f"snapshots/validation_{kind}.tsv" for kind in ("features", "outcomes")
+    }
+
+
+def test_the_first_version_had_no_champion_to_beat(at: Registry, first: ModelVersion) -> None:
+    verdict = read_validation(first)
+    assert verdict is not None
+    assert verdict.passed
+    assert verdict.digest == first.digest
+    assert "auc: there is no champion to compare with" in verdict.reasons
+    assert at.client.get_run(verdict.run_id).data.tags["greenroom.champion"] == "none"
+
+
+def test_a_version_worse_than_the_champion_fails_with_the_reason(
+    author: As, at: Registry, sampled: tuple[Ran, ModelVersion]
+) -> None:
+    _, version = sampled
+    ran = validate(author, version.version, "--since", "2013-07-01", "--until", "2013-07-07")
+    assert ran.code == 3
+    assert f"flight-delay version {version.version}: validation failed\n" in ran.out
+    assert re.search(
+        r"\n  auc is 0\.\d{4}, the champion's 0\.\d{4}; expected no more than 0.005 worse", ran.out
+    )
+
+    verdict = read_validation(find_version(at, "flight-delay", version.version))
+    assert verdict is not None
+    assert not verdict.passed
+    assert verdict.digest == version.digest
+    assert all("expected" in reason for reason in verdict.reasons)
+    assert at.client.get_run(verdict.run_id).data.tags["greenroom.verdict"] == "failed"
+
+
+def test_the_newest_verdict_counts(author: As, at: Registry, again: tuple[Ran, ModelVersion]) -> None:
+    _, version = again
+    # One December day, half a year later: not the days it was trained for.
+    december = validate(author, version.version, "--since", "2013-12-05", "--until", "2013-12-05")
+    verdict = read_validation(find_version(at, "flight-delay", version.version))
+    assert verdict is not None
+    assert (december.code == 0) == verdict.passed
+    name = at.client.get_run(verdict.run_id).data.tags["mlflow.runName"]
+    assert name.endswith("on 2013-12-05 to 2013-12-05")
+
+
+@pytest.mark.parametrize("version", [0, -1, 999, 2**31, 2**63])
+def test_an_unknown_version_is_a_usage_error(author: As, in_production: int, version: int) -> None:
+    assert in_production
+    ran = validate(author, version)
+    assert (ran.code, ran.out) == (2, "")
+    assert ran.err.startswith(f"projects: flight-delay has no version {version}")
+    assert "python -m registry list flight-delay" in ran.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("validate flight_delay --version 1 --since 2013-07-01", "--since and --until go together"),
+        ("validate flight_delay --version 1 --until 2013-07-01", "--since and --until go together"),
+        (
+            "validate flight_delay --version 1 --since 2013-07-02 --until 2013-07-01",
+            "The window 2013-07-02 to 2013-07-01 ends before it begins; check --since and --until",
+        ),
+        ("train flight_delay --since 2013-07-01", "The window 2013-07-01 to 2013-06-30 ends before it"),
+        ("train flight_delay --since 01.07.2013", "'01.07.2013' is not a date; expected YYYY-MM-DD"),
+        ("train flight_delay --until 2013-02-30", "'2013-02-30' is not a date; expected YYYY-MM-DD"),
+        ("train flight_delay --sample 0", "'0' is not a share; expected more than 0, at most 1"),
+        ("train flight_delay --sample 1.1", "'1.1' is not a share"),
+        ("train flight_delay --sample nan", "'nan' is not a share"),
+        ("train flight_delay --sample half", "'half' is not a share"),
+        ("validate flight_delay --version latest", "invalid int value: 'latest'"),
+        ("validate flight_delay", "the following arguments are required: --version"),
+        ("train", "the following arguments are required: project"),
+        ("deliver flight_delay --since 2013-01-01", "unrecognized arguments"),
+        ("sing", "invalid choice: 'sing'"),
+        ("", "the following arguments are required: VERB"),
+    ],
+)
+def test_wrong_usage_exits_with_2(
+    arguments: str, message: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)  # nothing is asked for this
+    try:
+        code = main(arguments.split())
+    except SystemExit as stop:
+        code = int(stop.code or 0)
+    said = capsys.readouterr()
+    assert code == 2
+    assert message in said.err
+    assert said.out == ""
+
+
+def test_a_version_whose_training_is_not_known_needs_a_window(
+    author: As, at: Registry, sampled: tuple[Ran, ModelVersion]
+) -> None:
+    _, version = sampled
+    empty = at.client.create_run(run_of(at, version).info.experiment_id)
+    other = registry.register(at, "flight-delay", version.source, empty.info.run_id)
+    at.client.set_terminated(empty.info.run_id)
+    ran = validate(author, other.version)
+    assert ran.code == 1
+    assert ran.err == (
+        f"projects: flight-delay version {other.version} has no training run that says its window, so the"
+        " window after it is not known; give --since and --until\n"
+    )
