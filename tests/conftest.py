@@ -7,12 +7,17 @@ so that it is started once; two test sessions side by side never meet.
 from __future__ import annotations
 
 import os
+import signal
+import socket
+import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from commands import As, run_command
+import requests
+from commands import REPOSITORY, As, run_command
 
 import deploy
 from storage import S3Settings, Store
@@ -102,3 +107,39 @@ def in_production(roles: dict[str, dict[str, str]], delivered: str) -> int:
         done = run_command([sys.executable, *command.split()], roles[role])
         assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
     return 1
+
+
+@pytest.fixture(scope="session")
+def endpoint(roles: dict[str, dict[str, str]], in_production: int) -> Iterator[str]:
+    """`mlflow models serve` as the README starts it, on a free port."""
+    assert in_production
+    model = "models:/flight-delay/Production"
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = ["mlflow", "models", "serve", "-m", model, "--env-manager", "local", "--port", str(port)]
+    with subprocess.Popen(
+        command,
+        cwd=REPOSITORY,
+        env=roles["operator"],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    ) as server:
+        try:
+            url = f"http://127.0.0.1:{port}"
+            _wait_for(url, server)
+            yield url
+        finally:
+            os.killpg(server.pid, signal.SIGTERM)
+
+
+def _wait_for(url: str, server: subprocess.Popen[bytes]) -> None:
+    for _ in range(300):
+        assert server.poll() is None, "mlflow models serve ended"
+        try:
+            if requests.get(f"{url}/ping", timeout=1).ok:
+                return
+        except requests.RequestException:
+            time.sleep(0.3)
+    raise AssertionError(f"nothing answers at {url}")

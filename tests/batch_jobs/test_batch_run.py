@@ -192,7 +192,9 @@ def test_csv_with_bad_cells_scores_the_rest(
         ),
         (
             "2014-03-06/part-0.parquet",
-            lambda t: parquet(t.set_column(t.column_names.index("temp"), "temp", pa.array(["warm"] * len(t)))),
+            lambda t: parquet(
+                t.set_column(t.column_names.index("temp"), "temp", pa.array(["warm"] * len(t)))
+            ),
             "966 of 966 rows are unfit",
         ),
         ("2014-03-07/part-0.csv", lambda t: csv(t.slice(0, 0)), "The input holds 0 rows"),
@@ -254,7 +256,9 @@ def test_a_bucket_of_others_is_not_said_to_be_missing(operator: As, in_productio
     assert in_production
     ran = operator(main, "run", "flight_delay", "--date", "2013-07-01", GREENROOM_DATA="s3://mlflow")
     assert ran.code == 1
-    assert "S3 refused (AccessDenied). Check the bucket's name, AWS_ACCESS_KEY_ID and what it may do" in ran.err
+    assert (
+        "S3 refused (AccessDenied). Check the bucket's name, AWS_ACCESS_KEY_ID and what it may do" in ran.err
+    )
 
 
 def test_data_without_a_root_is_explained(operator: As, in_production: int) -> None:

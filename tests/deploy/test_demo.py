@@ -1,0 +1,99 @@
+"""`make` as a newcomer types it: the demo, killed half-way and begun again, and what comes after it."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+from commands import REPOSITORY, run_command
+
+
+@pytest.fixture(scope="module")
+def environment(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """A state folder and ports of its own; otherwise what a new shell has."""
+    folder = tmp_path_factory.mktemp("demo")
+    inherited = {k: v for k, v in os.environ.items() if not k.startswith(("AWS_", "MLFLOW_", "GREENROOM_"))}
+    environment = {
+        **inherited,
+        "GREENROOM_STATE_DIR": str(folder / "state"),
+        "GREENROOM_CACHE_DIR": str(folder / "cache"),
+        "GREENROOM_S3_PORT": "0",
+        "GREENROOM_MLFLOW_PORT": "0",
+    }
+    yield environment
+    make("down", environment)
+
+
+def make(target: str, environment: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+    return run_command(["make", "-s", *target.split()], environment)
+
+
+def test_the_demo_killed_half_way_can_be_begun_again(environment: dict[str, str]) -> None:
+    killed = subprocess.Popen(
+        ["make", "demo"],
+        cwd=REPOSITORY,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    assert killed.stdout is not None
+    for line in killed.stdout:
+        if "mlflow run" in line:
+            break
+    os.killpg(killed.pid, signal.SIGKILL)
+    killed.stdout.close()
+    killed.wait()
+
+    ran = make("demo", environment)  # make demo
+    assert ran.returncode == 0, ran.stdout[-3000:] + ran.stderr
+    said = ran.stdout
+    assert re.search(r"^author\$ mlflow run \. .* -P until=2013-06-30$", said, re.MULTILINE)
+    table = said[said.index("what happened") :]
+    for line in (
+        r"deliver +author +Delivered 336,776 rows, 2013-01-01 to 2013-12-31",
+        r"validate +author +validation passed auc is 0\.7",
+        r"approve +reviewer +flight-delay version \d+ is approved by reviewer",
+        r"score +operator +2013-07-02: 945 rows = 903 scored \+ 42 quarantined",
+        r"compare +operator +966 rows of 2013-07-01 answered bit for bit as the batch job wrote them",
+        r"score +operator +2013-10-01: 965 rows = .* by flight-delay version \d+",
+        r"roll back +reviewer +flight-delay version \d+ is in Production again",
+    ):
+        assert re.search(line, table), f"{line} is not in\n{table}"
+    assert "The stack is still up" in table
+
+
+def test_what_the_demo_left_is_there_after_down_and_up(environment: dict[str, str]) -> None:
+    assert "stopped" in make("down", environment).stdout  # make down
+    assert "started" in make("up", environment).stdout  # make up
+    # eval "$(make -s env ROLE=author)", then the same as reviewer and operator:
+    for prepare in (
+        'eval "$(make -s env ROLE=author)"',
+        'eval "$(make -s env ROLE=reviewer)"',
+        'eval "$(make -s env ROLE=operator)"',
+    ):
+        shell = f'{prepare} && echo "$MLFLOW_TRACKING_USERNAME" && python -m registry list flight-delay'
+        ran = run_command(["bash", "-c", shell], environment)
+        assert ran.returncode == 0, ran.stderr
+        assert f"ROLE={ran.stdout.splitlines()[0]}" in prepare
+        assert "Production" in ran.stdout
+
+
+def test_help_lists_every_target(environment: dict[str, str]) -> None:
+    listed = make("help", environment).stdout  # make help
+    for target in ("demo", "test", "test-exhaustive", "check", "up", "down", "env", "clean-state", "lock"):
+        assert re.search(rf"^{target} +\S", listed, re.MULTILINE), target
+
+
+def test_clean_state_forgets_the_data(environment: dict[str, str]) -> None:
+    assert make("clean-state", environment).returncode == 0  # make clean-state
+    assert not Path(environment["GREENROOM_STATE_DIR"]).exists()
+    ran = make("env ROLE=author", environment)
+    assert ran.returncode != 0
+    assert "make up" in ran.stderr or "deploy up" in ran.stderr
