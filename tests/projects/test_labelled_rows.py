@@ -177,11 +177,11 @@ def test_a_csv_of_features_is_read_as_its_kinds(data: Store) -> None:
 
 def test_a_window_without_data_says_where_it_looked(data: Store, delivered: str) -> None:
     assert delivered
-    window = Window(dt.date(2014, 1, 1), dt.date(2014, 1, 31))
+    window = Window(dt.date(2015, 1, 1), dt.date(2015, 1, 31))
     with pytest.raises(UnfitTrainingDataError) as refusal:
         read(data, "s3://greenroom", window)
     assert str(refusal.value) == (
-        "There is no data for 2014-01-01 to 2014-01-31 under s3://greenroom/flight_delay/features/;"
+        "There is no data for 2015-01-01 to 2015-01-31 under s3://greenroom/flight_delay/features/;"
         " expected files date=YYYY-MM-DD/…. Choose another window, or deliver them"
     )
 
@@ -313,10 +313,10 @@ def test_validating_on_one_class_exits_with_3(author: As, data: Store) -> None:
 @pytest.mark.parametrize("verb", ["train", "validate --version 1"])
 def test_a_window_outside_the_data_exits_with_3(author: As, verb: str) -> None:
     first, *options = verb.split()
-    days = ("--since", "2014-01-01", "--until", "2014-01-31")
+    days = ("--since", "2015-01-01", "--until", "2015-01-31")
     ran = author(main, first, "flight_delay", *options, *days)
     assert ran.code == 3
-    assert "There is no data for 2014-01-01 to 2014-01-31 under s3://greenroom/flight_delay" in ran.err
+    assert "There is no data for 2015-01-01 to 2015-01-31 under s3://greenroom/flight_delay" in ran.err
 
 
 @pytest.mark.usefixtures("registers_nothing")

@@ -1,5 +1,7 @@
 """Names of versions resolve to one version, or are refused with what was expected."""
 
+import datetime as dt
+
 import pytest
 from tiny_versions import register_tiny, validate_tiny
 
@@ -30,7 +32,7 @@ def tiny(at: Registry, name: str) -> str:
     except UnknownVersionError:
         version = register_tiny(at, name)
         validate_tiny(at, version)
-        at.client.transition_model_version_stage(name, "1", "Staging")
+        registry.promote(at, name, 1, Stage.STAGING, "validated", dt.datetime.now(dt.UTC))
     return name
 
 
