@@ -26,7 +26,7 @@ settings are environment variables: docs/settings.md"""
 
 def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
     # MLflow would print links between our lines, and into our JSON.
     os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
     options.to = options.to or options.since
@@ -35,11 +35,11 @@ def main(arguments: list[str] | None = None) -> int:
     from batch_jobs.errors import JobError, JobFileError
     from expectations import SuiteError
     from registry import NothingOnStageError, RegistryError, RegistryUnavailableError, UnknownVersionError
-    from storage import StorageError, StorageUnavailableError
+    from storage import CommitConflictError, StorageError, StorageUnavailableError
 
     try:
         return _run(options)
-    except (StorageUnavailableError, RegistryUnavailableError) as error:
+    except (CommitConflictError, StorageUnavailableError, RegistryUnavailableError) as error:
         return _fail(error, 75)
     except NothingOnStageError as error:
         return _fail(error, 4)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 from typing import TYPE_CHECKING
 
 from mlflow.entities import (
@@ -22,11 +23,15 @@ from registry import translated
 if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Iterator, Mapping
+    from types import TracebackType
+
+    from mlflow import MlflowClient
 
     from batch_jobs.job import BatchJob
     from registry import ModelVersion, Registry
     from storage import Snapshot
 
+_ERROR_CHARACTERS = 4000  # of the 8000 that MLflow allows for a tag
 _DIGEST_CHARACTERS = 36  # what MLflow allows for a dataset; the whole digest is a tag
 
 
@@ -64,16 +69,9 @@ def recorded_run(
             [DatasetInput(dataset, [InputTag("mlflow.data.context", "scoring")])],
             [LoggedModelInput(version.source.removeprefix("models:/"))],
         )
-    try:
+    with ExitStack() as stack:
+        stack.push(partial(_finish, client, run_id))
         yield run_id
-    except BaseException as error:
-        # What was raised matters more than whether MLflow could still be told.
-        with suppress(MlflowException):
-            client.set_tag(run_id, "greenroom.error", str(error)[:4000])
-            client.set_terminated(run_id, "FAILED")
-        raise
-    with translated(f"finish the run {run_id}"):
-        client.set_terminated(run_id, "FINISHED")
 
 
 def record_counts(
@@ -86,6 +84,23 @@ def record_counts(
             metrics=[Metric(name, value, now_ms, 0) for name, value in metrics.items()],
             tags=[RunTag(name, value) for name, value in tags.items()],
         )
+
+
+def _finish(
+    client: MlflowClient,
+    run_id: str,
+    _: type[BaseException] | None,
+    error: BaseException | None,
+    __: TracebackType | None,
+) -> None:
+    if error is None:
+        with translated(f"finish the run {run_id}"):
+            client.set_terminated(run_id, "FINISHED")
+        return
+    # What was raised matters more than whether MLflow could still be told.
+    with suppress(MlflowException):
+        client.set_tag(run_id, "greenroom.error", str(error)[:_ERROR_CHARACTERS])
+        client.set_terminated(run_id, "FAILED")
 
 
 def _experiment(registry: Registry, job: BatchJob) -> str:

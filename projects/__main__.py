@@ -26,7 +26,7 @@ settings are environment variables: docs/settings.md"""
 
 def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
     from projects.errors import DeclarationError, ProjectError, UnfitTrainingDataError
     from registry import RegistryError, RegistryUnavailableError, UnknownVersionError
     from storage import StorageError, StorageUnavailableError, UnreadableFileError

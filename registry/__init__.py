@@ -21,17 +21,12 @@ if TYPE_CHECKING:
     from registry.history import Transition, read_history
     from registry.loading import fetch, load
     from registry.manifest import Manifest
+    from registry.registration import register
     from registry.scorer import LOADER, Scorer
     from registry.stages import Stage
     from registry.transitions import approve, promote, request, rollback
     from registry.validation import Validation, record_validation
-    from registry.versions import (
-        ModelVersion,
-        find_version,
-        list_versions,
-        register,
-        resolve,
-    )
+    from registry.versions import ModelVersion, find_version, list_versions, resolve
 
 # MLflow takes seconds to import; each name is imported when it is first used.
 _HOMES = {
@@ -47,11 +42,12 @@ _HOMES = {
     "history": ("Transition", "read_history"),
     "loading": ("fetch", "load"),
     "manifest": ("Manifest",),
+    "registration": ("register",),
     "scorer": ("LOADER", "Scorer"),
     "stages": ("Stage",),
     "transitions": ("approve", "promote", "request", "rollback"),
     "validation": ("Validation", "record_validation"),
-    "versions": ("ModelVersion", "find_version", "list_versions", "register", "resolve"),
+    "versions": ("ModelVersion", "find_version", "list_versions", "resolve"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 

@@ -1,4 +1,4 @@
-"""Model versions: find them, resolve a name to one, register a new one."""
+"""Model versions: find them, and resolve a name to one."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def find_version(registry: Registry, name: str, version: int) -> ModelVersion:
     find_model(registry, name)
     try:
         with translated(f"find {name} version {version}"):
-            return _read(registry.client.get_model_version(name, str(version)))
+            return read_version(registry.client.get_model_version(name, str(version)))
     except UnknownVersionError as error:
         raise UnknownVersionError(
             f"{name} has no version {version}. See which there are: python -m registry list {name}"
@@ -117,32 +117,10 @@ def list_versions(registry: Registry, name: str | None = None) -> list[ModelVers
     while True:
         with translated("list model versions"):
             page = registry.client.search_model_versions(query, 200, page_token=token)
-        found += [_read(version) for version in page]
+        found += [read_version(version) for version in page]
         token = page.token
         if not token:
             return sorted(found, key=lambda v: (v.name, v.version))
-
-
-def register(registry: Registry, name: str, model_uri: str, run_id: str) -> ModelVersion:
-    """Register the model at `model_uri` (as `log_model` returned it) as the next version of `name`.
-
-    The manifest is fixed here, once, from the bytes the server holds, and the author is recorded.
-    """
-    from registry.loading import download
-
-    check_name(name)
-    with translated(f"read back {model_uri}"), download(registry, model_uri) as folder:
-        manifest = Manifest.of(folder)
-    with translated(f"register {model_uri} as {name}"):
-        if not registry.client.search_registered_models(f"name = '{name}'", max_results=1):
-            registry.client.create_registered_model(name)
-        tags = {AUTHOR_TAG: registry.user, MANIFEST_TAG: manifest.to_json()}
-        # MLflow wants the id of its logged model beside the URI that contains it.
-        model_id = model_uri.removeprefix("models:/")
-        created = registry.client.create_model_version(
-            name, model_uri, run_id, tags=tags, model_id=model_id, await_creation_for=0
-        )
-    return _read(created)
 
 
 def check_name(name: str) -> None:
@@ -165,7 +143,8 @@ def find_model(registry: Registry, name: str) -> RegisteredModel:
         ) from error
 
 
-def _read(version: MlflowVersion) -> ModelVersion:
+def read_version(version: MlflowVersion) -> ModelVersion:
+    """Read MLflow's description of a version."""
     tags = dict(version.tags)
     manifest = tags.get(MANIFEST_TAG)
     return ModelVersion(

@@ -18,7 +18,7 @@ settings are environment variables: docs/settings.md"""
 
 def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "3")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
     from registry import RegistryError, RegistryUnavailableError
     from serving.errors import EndpointUnavailableError, ServingError
     from storage import StorageError, StorageUnavailableError

@@ -2,6 +2,7 @@
 
 from storage.delta import commit_partition, live_columns
 from storage.errors import (
+    CommitConflictError,
     ObjectChangedError,
     ObjectNotFoundError,
     StorageDeniedError,
@@ -16,6 +17,7 @@ from storage.snapshot import ObjectVersion, Snapshot
 
 __all__ = [
     "BrokenRow",
+    "CommitConflictError",
     "ObjectChangedError",
     "ObjectNotFoundError",
     "ObjectVersion",

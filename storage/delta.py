@@ -6,7 +6,13 @@ import re
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from storage.errors import ObjectNotFoundError, StorageDeniedError, StorageError, StorageUnavailableError
+from storage.errors import (
+    CommitConflictError,
+    ObjectNotFoundError,
+    StorageDeniedError,
+    StorageError,
+    StorageUnavailableError,
+)
 from storage.snapshot import split_uri
 
 if TYPE_CHECKING:
@@ -34,7 +40,7 @@ def commit_partition(
 
     `partition` is a column and its value; every row must have it. Readers see the old rows or the
     new ones, never a mixture. Two writers that replace the same partition at once: one commits, the
-    other raises `StorageError`; writers of different partitions do not meet. The table is created
+    other raises `CommitConflictError`; writers of different partitions do not meet. The table is created
     before its first commit.
     """
     from deltalake import CommitProperties, Transaction, write_deltalake
@@ -115,7 +121,7 @@ def _translated(action: str, uri: str) -> Iterator[None]:
     except TableNotFoundError as error:
         raise ObjectNotFoundError(f"Could not {action} {uri}: there is no table there") from error
     except CommitFailedError as error:
-        raise StorageError(
+        raise CommitConflictError(
             f"Could not {action} {uri}: another writer committed to the same partition first."
             " Nothing of this write is visible; run again to see what is there now"
         ) from error

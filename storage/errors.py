@@ -19,6 +19,10 @@ class ObjectChangedError(StorageError):
     """An object is no longer the version that was pinned."""
 
 
+class CommitConflictError(StorageError):
+    """Another writer committed to the same partition first. Running again shows what is there now."""
+
+
 class StorageUnavailableError(StorageError):
     """Storage did not answer, or asked to slow down. Trying again may help."""
 

@@ -216,6 +216,20 @@ def test_unfit_input_publishes_nothing(
     assert store.snapshot(TABLE) == before, "not even a file that no reader sees was left"
 
 
+def test_an_unfit_day_is_a_failed_run_that_says_why(
+    operator: As, in_production: int, stack: deploy.Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert in_production
+    operator(main, "run", "flight_delay", "--date", "2013-12-31")
+    for name, value in operator.environment.items():
+        monkeypatch.setenv(name, value)
+    client = MlflowClient(stack.mlflow_uri)
+    experiment = client.get_experiment_by_name("flight_delay batch")
+    (run, *_) = client.search_runs([experiment.experiment_id], "params.date = '2013-12-31'")
+    assert run.info.status == "FAILED"
+    assert run.data.tags["greenroom.error"].startswith("The batch is unfit, and nothing is published")
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "says"),
     [
@@ -333,7 +347,9 @@ def test_two_runs_of_one_day_at_once_leave_it_once(
         ran = list(pool.map(lambda _: run_command(command, roles["operator"]), range(2)))
     assert 0 in [r.returncode for r in ran]
     for each in ran:
-        assert each.returncode == 0 or "another writer committed to the same partition first" in each.stderr
+        if each.returncode:
+            assert each.returncode == 75
+            assert "another writer committed to the same partition first" in each.stderr
     rows = live(settings, "2013-08-05")
     assert len(rows) == pc.count_distinct(rows["flight_id"]).as_py() == 1000
     assert len(rows["run_id"].unique()) == 1

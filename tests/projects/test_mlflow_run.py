@@ -49,3 +49,11 @@ def test_mlflow_run_validates_and_passes_on_the_verdict(
     unknown = run_command([*command, "-P", f"version={in_production + 900}"], roles["author"])
     assert unknown.returncode == 1
     assert f"projects: flight-delay has no version {in_production + 900}." in unknown.stderr
+
+
+def test_mlflow_run_scores(roles: dict[str, dict[str, str]], in_production: int) -> None:
+    assert in_production
+    command = ["mlflow", "run", ".", "--env-manager", "local", "-e", "score", "-P", "date=2013-07-21"]
+    done = run_command(command, roles["operator"])
+    assert done.returncode == 0, done.stderr
+    assert "flight_delay 2013-07-21: 929 rows" in done.stdout
