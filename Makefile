@@ -4,6 +4,8 @@ SHELL := /bin/bash
 PYTHON ?= python3
 ROLE ?= author
 BIN := .venv/bin
+# uv from the machine if it has one, else uv inside .venv; both read the same lock.
+UV := $(or $(shell PATH="$(subst $(CURDIR)/.venv/bin:,,$(PATH))" command -v uv),$(BIN)/uv)
 
 # Byte code is worth keeping inside .venv: without it every `import mlflow` costs six seconds, not three.
 export PYTHONDONTWRITEBYTECODE :=
@@ -15,17 +17,17 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 .PHONY: help setup demo up down env clean-state test test-exhaustive check format lock
 
 help:  ## This list
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 18
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/; s/\$$\$$/$$/g' | expand -t 18
 
-# uv from the machine if it has one, else uv inside .venv; both read the same lock.
 .venv/.ready: requirements.lock requirements-dev.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12), (3, 13)))' || \
 	  { echo "make: $$($(PYTHON) --version 2>&1) found; Greenroom needs Python 3.11 to 3.13 (make PYTHON=python3.12 …)" >&2; exit 2; }
-	@echo "Setting up .venv (once)"
+	@echo "Setting up .venv (once)" >&2
 	@$(PYTHON) -m venv .venv
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check "$$(grep -oE '^uv==[0-9.]+' requirements.lock)"
-	@$(BIN)/uv pip sync --quiet --python $(BIN)/python --require-hashes requirements-dev.lock
-	@$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@[ "$(UV)" != "$(BIN)/uv" ] || $(BIN)/python -m pip install --quiet --disable-pip-version-check \
+	  "$$(grep -oE '^uv==[0-9.]+' requirements.lock)" >&2
+	@$(UV) pip sync --quiet --python $(BIN)/python --require-hashes requirements-dev.lock
+	@$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	@touch $@
 
 setup: .venv/.ready  ## Create .venv from the lock (the other commands do this themselves)
@@ -46,10 +48,10 @@ clean-state: .venv/.ready  ## Stop the stack and forget its data
 	@$(BIN)/python -m deploy clean-state
 
 test: .venv/.ready  ## All tests
-	@$(BIN)/python -m pytest -n 2 --dist loadgroup
+	@$(BIN)/python -m pytest -n 2 --dist loadscope
 
 test-exhaustive: .venv/.ready  ## All tests, with every round and fault point instead of a sample
-	@GREENROOM_EXHAUSTIVE=1 $(BIN)/python -m pytest -n 2 --dist loadgroup
+	@GREENROOM_EXHAUSTIVE=1 $(BIN)/python -m pytest -n 2 --dist loadscope
 
 check: .venv/.ready  ## Format, lint, types, import contracts
 	@$(BIN)/ruff format --check .

@@ -12,7 +12,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator
 
     from batch_jobs.run import RunReport
 
@@ -26,12 +26,11 @@ settings are environment variables: docs/settings.md"""
 
 def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
+    from registry import prepare_client
+
+    prepare_client(os.environ)
     # MLflow would print links between our lines, and into our JSON.
     os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
-    options.to = options.to or options.since
-    if options.to < options.since:
-        return _fail(f"The span ends {options.to}, before it begins; check --from and --to", 2)
     from batch_jobs.errors import JobError, JobFileError
     from expectations import SuiteError
     from registry import NothingOnStageError, RegistryError, RegistryUnavailableError, UnknownVersionError
@@ -39,6 +38,8 @@ def main(arguments: list[str] | None = None) -> int:
 
     try:
         return _run(options)
+    except KeyboardInterrupt:
+        return _fail("interrupted; days that were told are published; run it again", 130)
     except (CommitConflictError, StorageUnavailableError, RegistryUnavailableError) as error:
         return _fail(error, 75)
     except NothingOnStageError as error:
@@ -50,53 +51,66 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
-    import registry
-    from batch_jobs.errors import UnfitDataError
+    from batch_jobs.errors import JobFileError, UnfitDataError
     from batch_jobs.job import read_job
+
+    # Before what takes seconds to import: a misspelt job should not wait for it.
+    job = read_job(options.job)
+    last = options.to or options.since
+    if last < options.since:
+        raise JobFileError(f"The span ends {last}, before it begins; check --from and --to")
+    import registry
     from batch_jobs.run import Workplace, read_rules, run_partition
-    from expectations import ExpectationsError
+    from expectations import UnreadableError
     from storage import S3Settings, Store, UnreadableFileError
 
-    job = read_job(options.job)
     read_rules(job)
-    days = [options.since + dt.timedelta(days=n) for n in range((options.to - options.since).days + 1)]
+    days = [options.since + dt.timedelta(days=n) for n in range((last - options.since).days + 1)]
     settings = S3Settings.from_environment(os.environ)
-    reports, failed = [], False
+    store, done = Store.connect(settings), []
+    failed = False
     with _progress() as progress:
         progress("Loading the model", 0, len(days))
         at_registry = registry.connect(os.environ)
         scorer = registry.load(at_registry, job.model)
-        for number, day in enumerate(days):
+        # `mlflow run -e score` has started a run for its one day.
+        run_id = os.environ.get("MLFLOW_RUN_ID") if len(days) == 1 else None
+        try:
+            for number, day in enumerate(days):
 
-            def read(done: int, total: int, *, day: dt.date = day, number: int = number) -> None:
-                progress(f"Scoring {day}", number + done / max(total, 1), len(days))
+                def read(read_bytes: int, of: int, *, day: dt.date = day, number: int = number) -> None:
+                    progress(f"Scoring {day}", number + read_bytes / max(of, 1), len(days))
 
-            at = Workplace(at_registry, Store.connect(settings), settings, os.environ, read)
-            try:
-                reports.append(run_partition(job, day, scorer, at))
-            except (UnfitDataError, UnreadableFileError, ExpectationsError) as error:
-                # One unfit day does not keep the others waiting.
-                failed = True
-                _fail(f"{job.name} {day}: {error}", 3)
-    _print(reports, as_json=options.json)
+                at = Workplace(at_registry, store, settings, os.environ, read, run_id)
+                try:
+                    report = run_partition(job, day, scorer, at)
+                except (UnfitDataError, UnreadableFileError, UnreadableError) as error:
+                    # One unfit day does not keep the others waiting.
+                    failed = True
+                    _fail(f"{job.name} {day}: {error}", 3)
+                    done.append({"job": job.name, "date": day, "published": False, "error": str(error)})
+                else:
+                    done.append(asdict(report))
+                    _print(report, quiet=options.json)
+        finally:
+            # Whatever ends a backfill, what was published by then is told.
+            if options.json:
+                print(json.dumps(done, indent=2, default=str))
     return 3 if failed else 0
 
 
-def _print(reports: Sequence[RunReport], *, as_json: bool) -> None:
-    if as_json:
-        print(json.dumps([asdict(report) for report in reports], indent=2, default=str))
+def _print(report: RunReport, *, quiet: bool) -> None:
+    if quiet:
         return
-    for report in reports:
-        done = f"published as version {report.table_version} of the table"
-        print(
-            f"{report.job} {report.date}: {report.rows:,} rows = {report.scored:,} scored"
-            f" + {report.quarantined:,} quarantined, by {report.model} version {report.model_version};"
-            f" {done if report.published else 'nothing to do'} ({report.seconds:.1f} s)"
-        )
-        for reason, count in list(report.reasons.items())[:5]:
-            print(f"  {count:,} rows: {reason}")
-    if reports:
-        print(f"  table    {reports[0].table}")
+    done = f"published as version {report.table_version} of {report.table}"
+    print(
+        f"{report.job} {report.date}: {report.rows:,} rows = {report.scored:,} scored"
+        f" + {report.quarantined:,} quarantined, by {report.model} version {report.model_version};"
+        f" {done if report.published else 'nothing to do'} ({report.seconds:.1f} s)",
+        flush=True,
+    )
+    for reason, count in list(report.reasons.items())[:5]:
+        print(f"  {count:,} rows: {reason}", flush=True)
 
 
 @contextmanager
@@ -135,13 +149,15 @@ def _parser() -> argparse.ArgumentParser:
     common.add_argument("job", help="a file batch_jobs/JOB.yaml")
     common.add_argument("--json", action="store_true", help="print JSON for machines")
 
-    verb = verbs.add_parser("run", parents=[common], help="score one day")
+    verb = verbs.add_parser("run", allow_abbrev=False, parents=[common], help="score one day")
     verb.add_argument(
         "--date", dest="since", type=_date, required=True, metavar="DATE", help="the day, YYYY-MM-DD"
     )
     verb.set_defaults(to=None)
 
-    verb = verbs.add_parser("backfill", parents=[common], help="score a span of days, both ends included")
+    verb = verbs.add_parser(
+        "backfill", allow_abbrev=False, parents=[common], help="score a span of days, both ends included"
+    )
     verb.add_argument("--from", dest="since", type=_date, required=True, metavar="DATE")
     verb.add_argument("--to", type=_date, required=True, metavar="DATE")
     return parser

@@ -14,6 +14,13 @@ if TYPE_CHECKING:
     from typing import Any
 
 ROOT = Path(__file__).parent
+# Of the table that `batch_jobs/partition.py` lays out.
+RESERVED_COLUMNS = frozenset(
+    {
+        *("date", "outcome", "prediction", "reasons", "row", "input_file", "input_position"),
+        *("model", "model_version", "run_id", "snapshot_digest", "artifact_digest", "suite_digest"),
+    }
+)
 
 
 @dataclass(frozen=True)
@@ -71,12 +78,11 @@ def parse_job(name: str, found: Any) -> BatchJob:
     share = limits["quarantined_share"]
     if isinstance(share, bool) or not isinstance(share, (int, float)) or not 0 <= share <= 1:
         raise JobFileError(f"{where}: limits: quarantined_share is {share!r}, expected 0 to 1")
-    read_below = top["input"].split("{date}")[0].rpartition("/")[0]
-    if f"{top['output']}/".startswith(f"{read_below}/"):
+    if reserved := set(row_key) & RESERVED_COLUMNS:
         raise JobFileError(
-            f"{where}: output {top['output']!r} lies inside the input {read_below!r}; the job would read"
-            " what it wrote"
+            f"{where}: row_key has {min(reserved)!r}, a column of the predictions; rename it upstream"
         )
+    refuse_overlap(top["input"], top["output"], where)
     return BatchJob(
         name=name,
         model=top["model"],
@@ -87,6 +93,18 @@ def parse_job(name: str, found: Any) -> BatchJob:
         predictions_suite=suites["predictions"],
         quarantined_share=float(share),
     )
+
+
+def refuse_overlap(read_from: str, write_to: str, where: str) -> None:
+    """Raise `JobFileError` where a job would read what it wrote, or write among what it reads."""
+    read_below = read_from.partition("{date}")[0].rpartition("/")[0].strip("/")
+    written = write_to.strip("/")
+    inside = f"{written}/".startswith(f"{read_below}/")
+    if not read_below or inside or f"{read_below}/".startswith(f"{written}/"):
+        raise JobFileError(
+            f"{where}: input {read_from!r} and output {write_to!r} lie inside each other, and the job would"
+            " read what it wrote; expected two folders"
+        )
 
 
 def _exactly(found: Any, keys: tuple[str, ...], where: str) -> dict[str, Any]:

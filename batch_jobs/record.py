@@ -37,41 +37,57 @@ _DIGEST_CHARACTERS = 36  # what MLflow allows for a dataset; the whole digest is
 
 @contextmanager
 def recorded_run(
-    registry: Registry, job: BatchJob, date: dt.date, version: ModelVersion, snapshot: Snapshot
+    registry: Registry,
+    job: BatchJob,
+    date: dt.date,
+    version: ModelVersion,
+    snapshot: Snapshot,
+    run_id: str | None,
 ) -> Iterator[str]:
-    """Start a run with its lineage; yield its id; end it FINISHED, or FAILED with what was raised."""
+    """Start a run with its lineage; yield its id; end it FINISHED, or FAILED with what was raised.
+
+    `run_id` is a run that was started for this, as `mlflow run` does; None starts a new one.
+    """
     client = registry.client
-    with translated(f"start a run for the job {job.name}"):
-        run_id = client.create_run(
-            _experiment(registry, job), run_name=f"{job.name} {date}", tags={"mlflow.user": registry.user}
-        ).info.run_id
-        client.log_batch(
-            run_id,
-            params=[
-                Param("job", job.name),
-                Param("date", str(date)),
-                Param("model", version.name),
-                Param("model_version", str(version.version)),
-            ],
-            tags=[
-                RunTag("greenroom.snapshot", snapshot.digest),
-                RunTag("greenroom.digest", version.digest or ""),
-            ],
-        )
-        pinned = json.dumps(
-            {"uri": snapshot.prefix, "objects": [[o.uri, o.version_id] for o in snapshot.objects]}
-        )
-        dataset = Dataset(
-            f"{job.name} input {date}", snapshot.digest[:_DIGEST_CHARACTERS], "s3_snapshot", pinned
-        )
-        client.log_inputs(
-            run_id,
-            [DatasetInput(dataset, [InputTag("mlflow.data.context", "scoring")])],
-            [LoggedModelInput(version.source.removeprefix("models:/"))],
-        )
     with ExitStack() as stack:
-        stack.push(partial(_finish, client, run_id))
+        with translated(f"start a run for the job {job.name}"):
+            if run_id is None:
+                run_id = client.create_run(_experiment(registry, job)).info.run_id
+            stack.push(partial(_finish, client, run_id))
+            _write_lineage(client, run_id, job, date, version, snapshot, registry.user)
         yield run_id
+
+
+def _write_lineage(
+    client: MlflowClient,
+    run_id: str,
+    job: BatchJob,
+    date: dt.date,
+    version: ModelVersion,
+    snapshot: Snapshot,
+    user: str,
+) -> None:
+    parameters = {"job": job.name, "date": date, "model": version.name, "model_version": version.version}
+    tags = {
+        "mlflow.runName": f"{job.name} {date}",
+        "mlflow.user": user,
+        "greenroom.snapshot": snapshot.digest,
+        "greenroom.digest": version.digest or "",
+    }
+    client.log_batch(
+        run_id,
+        params=[Param(name, str(value)) for name, value in parameters.items()],
+        tags=[RunTag(name, value) for name, value in tags.items()],
+    )
+    source = json.dumps({"uri": snapshot.prefix})
+    digest = snapshot.digest[:_DIGEST_CHARACTERS]
+    dataset = Dataset(f"{job.name} input {date}", digest, "s3", source)
+    client.log_inputs(
+        run_id,
+        [DatasetInput(dataset, [InputTag("mlflow.data.context", "scoring")])],
+        [LoggedModelInput(version.source.removeprefix("models:/"))],
+    )
+    client.log_text(run_id, snapshot.to_tsv(), "snapshots/input.tsv")
 
 
 def record_counts(
@@ -84,6 +100,15 @@ def record_counts(
             metrics=[Metric(name, value, now_ms, 0) for name, value in metrics.items()],
             tags=[RunTag(name, value) for name, value in tags.items()],
         )
+
+
+def repair(registry: Registry, run_id: str, metrics: Mapping[str, float], now_ms: int) -> None:
+    """Complete the record of a partition that was committed when MLflow could not be told."""
+    with translated(f"look at the run {run_id}"):
+        status = registry.client.get_run(run_id).info.status
+    if status != "FINISHED":
+        record_counts(registry, run_id, metrics, {}, now_ms)
+        _finish(registry.client, run_id, None, None, None)
 
 
 def _finish(
@@ -99,8 +124,10 @@ def _finish(
         return
     # What was raised matters more than whether MLflow could still be told.
     with suppress(MlflowException):
-        client.set_tag(run_id, "greenroom.error", str(error)[:_ERROR_CHARACTERS])
-        client.set_terminated(run_id, "FAILED")
+        interrupted = isinstance(error, KeyboardInterrupt)
+        said = "interrupted" if interrupted else str(error)[:_ERROR_CHARACTERS]
+        client.set_tag(run_id, "greenroom.error", said)
+        client.set_terminated(run_id, "KILLED" if interrupted else "FAILED")
 
 
 def _experiment(registry: Registry, job: BatchJob) -> str:

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from batch_jobs.errors import UnfitDataError
+from batch_jobs.job import refuse_overlap
 from batch_jobs.partition import PARTITION_BY, PLAN_COLUMNS, Provenance, partition_rows
-from batch_jobs.record import record_counts, recorded_run
+from batch_jobs.record import record_counts, recorded_run, repair
 from batch_jobs.scoring import Rules, score_rows
 from expectations import load_suite
 from storage import commit_partition, data_uri, live_columns, read_rows
@@ -25,13 +26,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Workplace:
-    """What a run works with: the registry, the data, and who hears of its progress (bytes read)."""
+    """What a run works with: the registry, the data, and who hears of its progress (bytes read).
+
+    `run_id` is the MLflow run to record in, where `mlflow run` started one.
+    """
 
     registry: Registry
     store: Store
     settings: S3Settings
     environment: Mapping[str, str]
     progress: Callable[[int, int], None]
+    run_id: str | None = None
 
 
 @dataclass(frozen=True)
@@ -61,7 +66,9 @@ def run_partition(job: BatchJob, date: dt.date, scorer: Scorer, at: Workplace) -
     started = time.monotonic()
     rules = read_rules(job)
     table_uri = data_uri(job.output, at.environment)
-    snapshot = at.store.snapshot(data_uri(job.input, at.environment).replace("{date}", str(date)))
+    input_uri = data_uri(job.input, at.environment)
+    refuse_overlap(input_uri, table_uri, f"batch_jobs/{job.name}.yaml, below GREENROOM_DATA")
+    snapshot = at.store.snapshot(input_uri.replace("{date}", str(date)))
     if not snapshot.objects:
         raise UnfitDataError(
             f"There is no input for {date}: no file under {snapshot.prefix}. Was it delivered, and is the"
@@ -79,23 +86,19 @@ def run_partition(job: BatchJob, date: dt.date, scorer: Scorer, at: Workplace) -
     )
     live = live_partition(table_uri, date, at)
     if live is not None and live.plan == planned.plan:
+        repair(at.registry, live.run_id, live.counts, int(time.time() * 1000))
         return _report(job, planned, live, table_uri, time.monotonic() - started)
-    with recorded_run(at.registry, job, date, version, snapshot) as run_id:
+    with recorded_run(at.registry, job, date, version, snapshot, at.run_id) as run_id:
         made = Provenance(**{**vars(planned), "run_id": run_id})
         outcome = score_rows(_read(snapshot, at), scorer, rules)
         rows = partition_rows(outcome.good, outcome.bad, job.row_key, made)
         table_version = commit_partition(table_uri, rows, ("date", str(date)), PARTITION_BY, at.settings)
         seconds = time.monotonic() - started
-        counts = Partition(made.plan, run_id, len(outcome.good.predictions), len(outcome.bad))
+        counts = LivePartition(made.plan, run_id, len(outcome.good.predictions), len(outcome.bad))
         record_counts(
             at.registry,
             run_id,
-            {
-                "rows": outcome.rows,
-                "scored": counts.scored,
-                "quarantined": counts.quarantined,
-                "seconds": seconds,
-            },
+            {**counts.counts, "seconds": seconds},
             {"greenroom.table": table_uri, "greenroom.table_version": str(table_version)},
             int(time.time() * 1000),
         )
@@ -104,7 +107,7 @@ def run_partition(job: BatchJob, date: dt.date, scorer: Scorer, at: Workplace) -
 
 
 @dataclass(frozen=True)
-class Partition:
+class LivePartition:
     """What is live of a partition, or would be."""
 
     plan: dict[str, object]
@@ -112,8 +115,14 @@ class Partition:
     scored: int
     quarantined: int
 
+    @property
+    def counts(self) -> dict[str, float]:
+        """The counts, as they are recorded."""
+        rows = self.scored + self.quarantined
+        return {"rows": rows, "scored": self.scored, "quarantined": self.quarantined}
 
-def live_partition(table_uri: str, date: dt.date, at: Workplace) -> Partition | None:
+
+def live_partition(table_uri: str, date: dt.date, at: Workplace) -> LivePartition | None:
     """Read what a partition was made from, from columns of its live files; None where it is not."""
     columns = [*PLAN_COLUMNS, "run_id", "outcome"]
     rows = live_columns(table_uri, columns, [("date", "=", str(date))], at.settings)
@@ -123,7 +132,7 @@ def live_partition(table_uri: str, date: dt.date, at: Workplace) -> Partition | 
     counts = {kind["outcome"]: kind["count_all"] for kind in kinds}
     first = kinds[0]
     plan = {name: first[name] for name in PLAN_COLUMNS}
-    return Partition(plan, first["run_id"], counts.get("scored", 0), counts.get("quarantined", 0))
+    return LivePartition(plan, first["run_id"], counts.get("scored", 0), counts.get("quarantined", 0))
 
 
 def read_rules(job: BatchJob) -> Rules:
@@ -159,7 +168,7 @@ def _read(snapshot: Snapshot, at: Workplace) -> Iterator[tuple[str, RowBatch]]:
 def _report(
     job: BatchJob,
     made: Provenance,
-    found: Partition,
+    found: LivePartition,
     table_uri: str,
     seconds: float,
     *,

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
+import expectations
 from batch_jobs.conform import conform
 from batch_jobs.errors import JobError, UnfitDataError
 from batch_jobs.partition import BadRow, GoodRows
-from expectations import check, render
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -43,11 +43,10 @@ class Rules:
 
 @dataclass(frozen=True)
 class Outcome:
-    """Both outcomes of a partition, and what the suites said."""
+    """Both outcomes of a partition."""
 
     good: GoodRows
     bad: tuple[BadRow, ...]
-    reports: tuple[Report, ...]
 
     @property
     def rows(self) -> int:
@@ -81,7 +80,7 @@ def score_rows(batches: Iterable[tuple[str, RowBatch]], scorer: Scorer, rules: R
     if found == 0:
         raise UnfitDataError("The input holds 0 rows, expected at least 1. Nothing is published")
     _refuse_too_many(bad, found, rules.quarantined_share)
-    before = check(rows.typed, rules.input_suite)
+    before = expectations.check(rows.typed, rules.input_suite)
     _refuse_unfit_batch(before)
     bad += [_bad_row(rows, f.position, f.reasons, rules.row_key) for f in before.row_failures]
     failed = {f.position for f in before.row_failures}
@@ -90,7 +89,7 @@ def score_rows(batches: Iterable[tuple[str, RowBatch]], scorer: Scorer, rules: R
 
     table = rows.typed.take(pa.array(kept, pa.int64()))
     predictions = scorer.predict(table)
-    after = check(pa.table({"prediction": predictions}), rules.predictions_suite)
+    after = expectations.check(pa.table({"prediction": predictions}), rules.predictions_suite)
     _refuse_unfit_batch(after)
     bad += [_bad_row(rows, kept[f.position], f.reasons, rules.row_key) for f in after.row_failures]
     _refuse_too_many(bad, found, rules.quarantined_share)
@@ -104,7 +103,7 @@ def score_rows(batches: Iterable[tuple[str, RowBatch]], scorer: Scorer, rules: R
         keys=tuple(table[name].filter(pa.array(sound)) for name in rules.row_key),
         predictions=predictions[sound],
     )
-    outcome = Outcome(good, tuple(sorted(bad, key=lambda r: (r.file, r.position))), (before, after))
+    outcome = Outcome(good, tuple(sorted(bad, key=lambda r: (r.file, r.position))))
     if outcome.rows != found:
         raise JobError(
             f"Read {found} rows, and have {len(predictions[sound])} scored and {len(bad)} quarantined;"
@@ -166,7 +165,7 @@ def _whole(batch: RowBatch, row: int) -> str:
 
 def _refuse_unfit_batch(report: Report) -> None:
     if report.batch_failures:
-        raise UnfitDataError(f"The batch is unfit, and nothing is published. {render(report)}")
+        raise UnfitDataError(f"The batch is unfit, and nothing is published. {expectations.render(report)}")
 
 
 def _refuse_too_many(bad: Sequence[BadRow], rows: int, limit: float) -> None:

@@ -11,7 +11,7 @@ from dataclasses import asdict
 from types import FrameType
 
 import deploy
-from deploy.settings import Settings
+from deploy.settings import UNSET, Settings
 
 _EXAMPLES = """\
 examples:
@@ -28,9 +28,6 @@ settings:
 
 exit codes: 0 done, 1 failed, 2 usage, 75 try again, 130 interrupted; status: 1 if not all runs
 """
-
-# These would win over, or spoil, the keys that `env` sets.
-_UNSET = ("AWS_PROFILE", "AWS_SESSION_TOKEN")
 
 _EX_TEMPFAIL = 75
 _INTERRUPTED = 130
@@ -49,7 +46,7 @@ def up(settings: Settings) -> int:
         note = "  started" if service in stack.started else ""
         print(f"{service.title:<7} {address}{note}")
     roles = ", ".join(deploy.Role)
-    print(f'Roles ({roles}): eval "$(python -m deploy env --role author)"')
+    print(f'Roles ({roles}): eval "$(make -s env ROLE=author)"')
     return 0
 
 
@@ -76,7 +73,7 @@ def status(settings: Settings, *, as_json: bool) -> int:
 
 def env(settings: Settings, role: str) -> int:
     environment = deploy.load(settings.state_dir).environment(role)
-    unset = [name for name in _UNSET if name in os.environ]
+    unset = [name for name in UNSET if name in os.environ]
     if unset:
         print("unset", *unset)
     for name, value in environment.items():
@@ -109,7 +106,9 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"deploy: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("deploy: interrupted; nothing that this command started was left running.", file=sys.stderr)
+        started = "nothing that this command started was left running"
+        left = "the stack may still be up: make down" if parsed.verb == "demo" else started
+        print(f"deploy: interrupted; {left}.", file=sys.stderr)
         return _INTERRUPTED
 
 

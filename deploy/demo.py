@@ -1,6 +1,7 @@
 """The demo: a model's whole life on real data, by public commands only, each printed before it runs."""
 
 import ctypes
+import os
 import re
 import shlex
 import signal
@@ -18,7 +19,7 @@ from deploy.errors import DeployError
 from deploy.lifecycle import up
 from deploy.scenario import FIRST_VERSION, OPERATOR, SCORE_AND_COMPARE, SECOND_VERSION, SERVE, Step
 from deploy.service import answers
-from deploy.settings import Settings
+from deploy.settings import UNSET, Settings
 from deploy.stack import Stack
 
 _REPOSITORY = Path(__file__).resolve().parent.parent
@@ -64,7 +65,7 @@ class _Play:
         self.happened.append((step.title, step.role, shown, time.monotonic() - started))
 
     @contextmanager
-    def endpoint(self) -> Iterator[None]:
+    def endpoint(self) -> Iterator[subprocess.Popen[bytes]]:
         """Serve the version in Production with MLflow itself while the block runs."""
         command = SERVE.format(**self.names)
         _say(f"\n{OPERATOR}$ {command} &")
@@ -80,16 +81,16 @@ class _Play:
             ) as process,
         ):
             try:
-                yield
+                yield process
             finally:
                 process.terminate()
 
-    def wait_for_endpoint(self) -> None:
+    def wait_for_endpoint(self, process: subprocess.Popen[bytes]) -> None:
         """Return when the endpoint answers; raises DeployError if it does not come to that."""
         until = time.monotonic() + _PATIENCE_S
         while not answers(int(self.names["port"]), "/ping"):
-            if time.monotonic() > until:
-                raise DeployError(f"The endpoint did not answer within {_PATIENCE_S} s; see {self.log}.")
+            if process.poll() is not None or time.monotonic() > until:
+                raise DeployError(f"The endpoint did not come to answer; see {self.log}.")
             time.sleep(0.2)
 
 
@@ -103,22 +104,27 @@ def run(settings: Settings) -> int:
     _say('  eval "$(make -s env ROLE=author)"')
     port = _ENDPOINT_PORT if ports.is_free(_ENDPOINT_PORT) else ports.free_ports(1)[0]
     play = _Play(
-        environments={role: stack.environment(role) for role in Role},
+        environments={role: {**_inherited(), **stack.environment(role)} for role in Role},
         log=stack.state_dir / "logs" / "endpoint.log",
         names={"port": str(port)},
     )
     for step in FIRST_VERSION:
         play.run(step)
     # The endpoint loads while the batch job scores.
-    with play.endpoint():
+    with play.endpoint() as endpoint:
         score, compare = SCORE_AND_COMPARE
         play.run(score)
-        play.wait_for_endpoint()
+        play.wait_for_endpoint(endpoint)
         play.run(compare)
     for step in SECOND_VERSION:
         play.run(step)
     _print_what_happened(play, stack, time.monotonic() - started)
     return 0
+
+
+def _inherited() -> dict[str, str]:
+    # What would win over the keys of a role is left out, as `make env` unsets it.
+    return {name: value for name, value in os.environ.items() if name not in UNSET}
 
 
 def _print_what_happened(play: _Play, stack: Stack, seconds: float) -> None:

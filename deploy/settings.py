@@ -11,6 +11,9 @@ STATE_DIR = "GREENROOM_STATE_DIR"
 S3_PORT = "GREENROOM_S3_PORT"
 MLFLOW_PORT = "GREENROOM_MLFLOW_PORT"
 
+# These would win over, or spoil, the keys that a role's environment sets.
+UNSET = ("AWS_PROFILE", "AWS_SESSION_TOKEN")
+
 _REPOSITORY = Path(__file__).resolve().parent.parent
 _HIGHEST_PORT = 65535
 

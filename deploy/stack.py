@@ -36,7 +36,7 @@ class Stack:
         return self.addresses[Service.MLFLOW]
 
     def environment(self, role: Role | str, *, environ: Mapping[str, str] = os.environ) -> dict[str, str]:
-        """Make the variables with which a role's commands find the stack, over those of `environ`.
+        """Make the variables with which a role's commands find the stack; they go over `environ`'s.
 
         Without an MLflow server there is no `MLFLOW_TRACKING_URI`.
         """

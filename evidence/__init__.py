@@ -6,8 +6,8 @@ from evidence.classification import (
     Curve,
     calibration_curve,
     precision_recall_curve,
+    roc_curve,
 )
-from evidence.classification import roc_curve as roc_curve
 from evidence.gates import Gate, GateResult, judge
 
 __all__ = [

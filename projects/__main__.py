@@ -21,18 +21,23 @@ _EXAMPLES = """examples:
   python -m projects train flight_delay --sample 0.1
   python -m projects validate flight_delay --version 1
 
+exit codes: 0 done, 2 usage, 3 unfit data or a failed validation, 75 try again, 1 other
 settings are environment variables: docs/settings.md"""
 
 
 def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
+    from registry import prepare_client
+
+    prepare_client(os.environ)
     from projects.errors import DeclarationError, ProjectError, UnfitTrainingDataError
     from registry import RegistryError, RegistryUnavailableError, UnknownVersionError
     from storage import StorageError, StorageUnavailableError, UnreadableFileError
 
     try:
         return int(options.run(options))
+    except KeyboardInterrupt:
+        return _fail("interrupted; run it again", 130)
     except (StorageUnavailableError, RegistryUnavailableError) as error:
         return _fail(error, 75)
     except (UnfitTrainingDataError, UnreadableFileError) as error:
@@ -58,9 +63,9 @@ def _deliver(options: argparse.Namespace) -> int:
 
         def delivered(day: str, _: int) -> None:
             days.append(day)
-            progress(f"Delivering {day}", len(days), 365)
+            progress(f"Delivering {day}", len(days), None)
 
-        rows = deliver(project.dataset.deliveries(), features_uri, outcomes_uri, store, delivered)
+        rows = deliver(project.deliveries(), features_uri, outcomes_uri, store, delivered)
     print(f"Delivered {rows:,} rows, {days[0]} to {days[-1]}, to {features_uri} and {outcomes_uri}")
     return 0
 
@@ -78,7 +83,8 @@ def _train(options: argparse.Namespace) -> int:
     print(f"Registered {version.name} version {version.version}, trained on {window}")
     print(f"  author   {version.author}")
     print(f"  digest   {version.digest}")
-    print(f"  next     mlflow run . -e validate -P project={project.name} -P version={version.version}")
+    then = f"-e validate -P project={project.name} -P version={version.version}"
+    print(f"  next     mlflow run . --env-manager local {then}")
     return 0
 
 
@@ -98,6 +104,7 @@ def _validate(options: argparse.Namespace) -> int:
     print(f"{project.model} version {options.version}: validation {'passed' if verdict.passed else 'failed'}")
     for reason in verdict.reasons:
         print(f"  {reason}")
+    print(f"  judged on {verdict.window}, {verdict.rows:,} rows; compared with {verdict.compared_with}")
     return 0 if verdict.passed else 3
 
 
@@ -120,7 +127,7 @@ def _workplace() -> Iterator[Workplace]:
 
 
 @contextmanager
-def _progress() -> Iterator[Callable[[str, int, int], None]]:
+def _progress() -> Iterator[Callable[[str, int, int | None], None]]:
     """Show a bar on a terminal, nothing in a pipe."""
     from rich.console import Console
     from rich.progress import Progress
@@ -167,16 +174,22 @@ def _parser() -> argparse.ArgumentParser:
     window.add_argument("--since", type=_date, metavar="DATE", help="first day of the window")
     window.add_argument("--until", type=_date, metavar="DATE", help="last day of the window")
 
-    verb = verbs.add_parser("deliver", help="put the project's example data on S3, as upstream would")
+    verb = verbs.add_parser(
+        "deliver", allow_abbrev=False, help="put the project's example data on S3, as upstream would"
+    )
     verb.add_argument("project")
     verb.set_defaults(run=_deliver)
 
-    verb = verbs.add_parser("train", parents=[window], help="train on a window and register a version")
+    verb = verbs.add_parser(
+        "train", allow_abbrev=False, parents=[window], help="train on a window and register a version"
+    )
     verb.add_argument("project")
     verb.add_argument("--sample", type=_share, default=1.0, help="share of the rows, for a quick run")
     verb.set_defaults(run=_train)
 
-    verb = verbs.add_parser("validate", parents=[window], help="hold a version against the gates")
+    verb = verbs.add_parser(
+        "validate", allow_abbrev=False, parents=[window], help="hold a version against the gates"
+    )
     verb.add_argument("project")
     verb.add_argument("--version", type=int, required=True)
     verb.set_defaults(run=_validate)

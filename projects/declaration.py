@@ -12,11 +12,14 @@ from typing import TYPE_CHECKING, Literal
 import yaml
 
 from evidence import METRICS, Gate
-from projects.errors import DeclarationError
+from projects.errors import DeclarationError, ProjectError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from types import ModuleType
     from typing import Any
+
+    from projects.delivery import Delivery
 
 ROOT = Path(__file__).parent
 
@@ -67,6 +70,15 @@ class Project:
     def dataset(self) -> ModuleType:
         """The project's `dataset.py`: `deliveries()` and `label(outcomes)`."""
         return importlib.import_module(f"projects.{self.name}.dataset")
+
+    def deliveries(self) -> Iterator[Delivery]:
+        """Yield the example data, day by day. Raises `ProjectError` where the project has none."""
+        if not hasattr(self.dataset, "deliveries"):
+            raise ProjectError(
+                f"The project {self.name} has no example data: its dataset.py defines no deliveries(). Its"
+                f" rows are expected under {self.features_at}"
+            )
+        return self.dataset.deliveries()  # type: ignore[no-any-return]  # a module chosen at run time
 
 
 def project_names() -> list[str]:

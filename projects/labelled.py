@@ -56,6 +56,8 @@ def read_labelled(
                 f"There is no data for {window} under {snapshot.prefix}; expected files"
                 " date=YYYY-MM-DD/…. Choose another window, or deliver them"
             )
+    for snapshot in (features_snapshot, outcomes_snapshot):
+        _refuse_cut(snapshot, window)
     key = project.row_key
     features = _read(features_snapshot.objects, partial(_features, project=project), store)
     outcomes = _read(outcomes_snapshot.objects, partial(_outcomes, project=project), store)
@@ -104,6 +106,17 @@ def _within(snapshot: Snapshot, window: Window) -> Snapshot:
         return day is not None and str(window.since) <= day[1] <= str(window.until)
 
     return Snapshot(snapshot.prefix, tuple(o for o in snapshot.objects if inside(o.uri)))
+
+
+def _refuse_cut(snapshot: Snapshot, window: Window) -> None:
+    days = {match[1] for o in snapshot.objects if (match := _DAY.search(o.uri))}
+    # A day inside may well have no rows; a window that ends before it says would be a false record.
+    for day in (window.since, window.until):
+        if str(day) not in days:
+            raise UnfitTrainingDataError(
+                f"The window {window} is not all there: under {snapshot.prefix} is no {day}, data goes from"
+                f" {min(days)} to {max(days)}. Choose another window, or deliver the rest"
+            )
 
 
 def _read(

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
-import tempfile
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import mlflow
@@ -14,7 +12,7 @@ import numpy as np
 from mlflow.data import dataset_source_registry
 from mlflow.data.meta_dataset import MetaDataset
 
-import registry as stage
+import registry
 from evidence import METRICS, judge
 from projects import plots
 from projects.artifact import log_model
@@ -67,8 +65,8 @@ def train_version(project: Project, window: Window, sample: float, at: Workplace
         at.progress("Logging", 0, 1)
         example = rows.features.slice(0, _EXAMPLE_ROWS).to_pandas()
         model_uri = log_model(booster, project.features, example, run_id)
-        version = stage.register(at.registry, project.model, model_uri, run_id)
-        scorer = stage.load(at.registry, version)
+        version = registry.register(at.registry, project.model, model_uri, run_id)
+        scorer = registry.load(at.registry, version)
         predicted = scorer.predict(rows.features).astype(np.float64)
         measured = _measure(project, rows, predicted)
         mlflow.log_metrics({f"train_{name}": value for name, value in measured.items()})
@@ -83,37 +81,37 @@ def validate_version(project: Project, version: int, window: Window | None, at: 
 
     The verdict is recorded on the version, where the rules of review read it.
     """
-    candidate = stage.find_version(at.registry, project.model, version)
-    judged_on = window or _window_after_training(project, candidate, at)
-    try:
-        champion = stage.resolve(at.registry, f"models:/{project.model}/Production")
-    except stage.NothingOnStageError:
-        champion = None
-    if champion is not None and champion.version == candidate.version:
-        champion = None
+    candidate = registry.find_version(at.registry, project.model, version)
+    judged_on = _judging_window(project, candidate, window, at)
+    champion, why_alone = _champion(candidate, judged_on, at)
     with _run(project, f"validate version {version} on {judged_on}", at) as run_id:
         at.progress("Reading", 0, 1)
         rows = _read(project, judged_on, at)
         refuse_one_class(rows)
         _log_dataset(project, rows, judged_on, "validation")
+        versions = {"candidate": candidate, "champion": champion}
         predictions = {}
-        for role, each in (("candidate", candidate), ("champion", champion)):
+        for role, each in versions.items():
             if each is not None:
                 at.progress(f"Scoring with version {each.version}", 0, 1)
-                scored = stage.load(at.registry, each).predict(rows.features)
+                scored = registry.load(at.registry, each).predict(rows.features)
                 predictions[role] = scored.astype(np.float64)
+        named = {f"{role}, version {v.version}": predictions[role] for role, v in versions.items() if v}
         metrics = {role: _measure(project, rows, p) for role, p in predictions.items()}
         results = judge(project.gates, metrics["candidate"], metrics.get("champion"))
         for role, measured in metrics.items():
             mlflow.log_metrics({f"{role}_{name}": value for name, value in measured.items()})
-        for name, figure in plots.quality(rows.label, predictions).items():
+        for name, figure in plots.quality(rows.label, named).items():
             mlflow.log_figure(figure, f"plots/{name}.png")
-        verdict = stage.Validation(
+        verdict = registry.Validation(
             passed=all(r.passed for r in results),
             digest=candidate.digest or "",
             run_id=run_id,
             metrics=metrics["candidate"],
             reasons=tuple(r.sentence for r in results if not r.passed) or tuple(r.sentence for r in results),
+            window=str(judged_on),
+            rows=len(rows.label),
+            compared_with=f"version {champion.version}" if champion else f"nothing: {why_alone}",
         )
         mlflow.set_tags(
             {
@@ -123,7 +121,7 @@ def validate_version(project: Project, version: int, window: Window | None, at: 
                 "greenroom.verdict": "passed" if verdict.passed else "failed",
             }
         )
-        stage.record_validation(at.registry, candidate, verdict)
+        registry.record_validation(at.registry, candidate, verdict)
         return verdict
 
 
@@ -133,7 +131,9 @@ def _run(project: Project, name: str, at: Workplace) -> Iterator[str]:
     if "MLFLOW_RUN_ID" not in at.environment:
         mlflow.set_experiment(project.model)
     with mlflow.start_run(run_name=None if "MLFLOW_RUN_ID" in at.environment else name) as run:
-        mlflow.set_tags({"mlflow.runName": name, "greenroom.project": project.name})
+        mlflow.set_tags(
+            {"mlflow.runName": name, "mlflow.user": at.registry.user, "greenroom.project": project.name}
+        )
         yield run.info.run_id
 
 
@@ -143,17 +143,44 @@ def _read(project: Project, window: Window, at: Workplace) -> LabelledRows:
     return read_labelled(project, window, features_uri, outcomes_uri, at.store)
 
 
-def _window_after_training(project: Project, candidate: ModelVersion, at: Workplace) -> Window:
-    run = at.registry.client.get_run(candidate.run_id) if candidate.run_id else None
-    trained_on = run.data.params.get("window") if run else None
-    if trained_on is None:
+def _judging_window(project: Project, candidate: ModelVersion, asked: Window | None, at: Workplace) -> Window:
+    trained = _trained_on(candidate, at)
+    if asked is not None:
+        if trained is not None and asked.since <= trained.until:
+            raise ProjectError(
+                f"{candidate.name} version {candidate.version} was trained on {trained}, and is judged only"
+                f" on days after that; found the window {asked}"
+            )
+        return asked
+    if trained is None:
         raise ProjectError(
             f"{candidate.name} version {candidate.version} has no training run that says its window, so the"
             " window after it is not known; give --since and --until"
         )
-    trained_until = dt.date.fromisoformat(trained_on.rsplit(" ", 1)[-1])
-    since = trained_until + dt.timedelta(days=1)
+    since = trained.until + dt.timedelta(days=1)
     return Window(since, since + dt.timedelta(days=project.validation_days - 1))
+
+
+def _champion(
+    candidate: ModelVersion, judged_on: Window, at: Workplace
+) -> tuple[ModelVersion | None, str | None]:
+    """Find the version to compare with, or say why the candidate is judged alone."""
+    try:
+        champion = registry.resolve(at.registry, f"models:/{candidate.name}/Production")
+    except registry.NothingOnStageError:
+        return None, "no version is in Production"
+    if champion.version == candidate.version:
+        return None, "it is in Production itself"
+    trained = _trained_on(champion, at)
+    if trained and trained.until >= judged_on.since:
+        return None, f"version {champion.version} in Production was trained on days of this window, {trained}"
+    return champion, None
+
+
+def _trained_on(version: ModelVersion, at: Workplace) -> Window | None:
+    run = at.registry.client.get_run(version.run_id) if version.run_id else None
+    text = run.data.params.get("window") if run else None
+    return Window(*(dt.date.fromisoformat(day) for day in text.split(" to "))) if text else None
 
 
 def _measure(project: Project, rows: LabelledRows, predicted: npt.NDArray[np.float64]) -> dict[str, float]:
@@ -167,8 +194,4 @@ def _log_dataset(project: Project, rows: LabelledRows, window: Window, context: 
         name = f"{project.name} {kind} {window}"
         mlflow.log_input(MetaDataset(source, name=name, digest=snapshot.digest[:36]), context)
         mlflow.set_tag(f"greenroom.snapshot.{context}.{kind}", snapshot.digest)
-        with tempfile.TemporaryDirectory() as folder:
-            lines = [f"{o.uri}\t{o.version_id or ''}\t{o.etag}\t{o.size_bytes}\n" for o in snapshot.objects]
-            path = Path(folder) / f"{context}_{kind}.tsv"
-            path.write_text("uri\tversion_id\tetag\tsize_bytes\n" + "".join(lines))
-            mlflow.log_artifact(str(path), "snapshots")
+        mlflow.log_text(snapshot.to_tsv(), f"snapshots/{context}_{kind}.tsv")

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from registry.history import Transition, read_history
     from registry.loading import fetch, load
     from registry.manifest import Manifest
+    from registry.mlflow_client import prepare_client
     from registry.registration import register
     from registry.scorer import LOADER, Scorer
     from registry.stages import Stage
@@ -42,6 +43,7 @@ _HOMES = {
     "history": ("Transition", "read_history"),
     "loading": ("fetch", "load"),
     "manifest": ("Manifest",),
+    "mlflow_client": ("prepare_client",),
     "registration": ("register",),
     "scorer": ("LOADER", "Scorer"),
     "stages": ("Stage",),
@@ -72,6 +74,7 @@ __all__ = [
     "find_version",
     "list_versions",
     "load",
+    "prepare_client",
     "promote",
     "read_history",
     "record_validation",

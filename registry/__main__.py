@@ -25,17 +25,22 @@ _EXAMPLES = """examples:
   python -m registry rollback flight-delay --reason "too many false alarms since noon"
   python -m registry history flight-delay
 
+exit codes: 0 done, 2 usage or unknown, 4 nothing on stage, 75 try again, 1 refused and other
 settings are environment variables: docs/settings.md"""
 
 
 def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     # A server that is down is said after five seconds; with MLflow's own 7 it takes minutes.
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
+    from registry import prepare_client
+
+    prepare_client(os.environ)
     import registry
 
     try:
         return int(options.run(registry.connect(os.environ), options))
+    except KeyboardInterrupt:
+        return _fail("interrupted; nothing was decided by halves; look with: python -m registry list", 130)
     except registry.RegistryUnavailableError as error:
         return _fail(error, 75)
     except registry.NothingOnStageError as error:
@@ -96,6 +101,8 @@ def _show(at: Registry, options: argparse.Namespace) -> int:
         rows.append(("validation", "none"))
     else:
         rows.append(("validation", f"{'passed' if validation.passed else 'failed'}, run {validation.run_id}"))
+        rows.append(("", f"on {validation.window}, {validation.rows:,} rows"))
+        rows.append(("", f"compared with {validation.compared_with}"))
         rows += [("", reason) for reason in validation.reasons]
     rows += [(k, f"{r.by}, {r.at}: {r.reason}" if r else "none") for k, r in reviews.items()]
     _print_table((f"{version.name} version {version.version}", ""), rows)
@@ -215,32 +222,43 @@ def _parser() -> argparse.ArgumentParser:
     numbered = argparse.ArgumentParser(add_help=False, parents=[decision])
     numbered.add_argument("version", type=int)
 
-    verb = verbs.add_parser("list", parents=[common], help="versions and their stages")
+    verb = verbs.add_parser("list", allow_abbrev=False, parents=[common], help="versions and their stages")
     verb.add_argument("name", nargs="?", help="one model; all without it")
     verb.set_defaults(run=_list)
 
-    verb = verbs.add_parser("show", parents=[common], help="all about one version")
+    verb = verbs.add_parser("show", allow_abbrev=False, parents=[common], help="all about one version")
     verb.add_argument("name")
     verb.add_argument("version", help="a number, or a stage")
     verb.set_defaults(run=_show)
 
     verb = verbs.add_parser(
-        "request", parents=[numbered], help="ask for Production; the version enters Staging"
+        "request",
+        allow_abbrev=False,
+        parents=[numbered],
+        help="ask for Production; the version enters Staging",
     )
     verb.set_defaults(run=_request)
 
-    verb = verbs.add_parser("approve", parents=[numbered], help="approve what another person requested")
+    verb = verbs.add_parser(
+        "approve", allow_abbrev=False, parents=[numbered], help="approve what another person requested"
+    )
     verb.set_defaults(run=_approve)
 
-    verb = verbs.add_parser("promote", parents=[numbered], help="move a version to Staging or Production")
+    verb = verbs.add_parser(
+        "promote", allow_abbrev=False, parents=[numbered], help="move a version to Staging or Production"
+    )
     verb.add_argument("--to", required=True, metavar="STAGE", help="Staging or Production")
     verb.set_defaults(run=_promote)
 
-    verb = verbs.add_parser("rollback", parents=[decision], help="back to an earlier Production version")
+    verb = verbs.add_parser(
+        "rollback", allow_abbrev=False, parents=[decision], help="back to an earlier Production version"
+    )
     verb.add_argument("--to", type=int, metavar="VERSION", help="which; the one before without it")
     verb.set_defaults(run=_rollback)
 
-    verb = verbs.add_parser("history", parents=[common], help="every transition: who, when, why")
+    verb = verbs.add_parser(
+        "history", allow_abbrev=False, parents=[common], help="every transition: who, when, why"
+    )
     verb.add_argument("name")
     verb.set_defaults(run=_history)
     return parser

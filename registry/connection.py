@@ -43,6 +43,12 @@ def connect(environment: Mapping[str, str]) -> Registry:
             "MLFLOW_TRACKING_URI is not set, so there is no registry to ask. Set it to the MLflow"
             ' server; with the embedded stack: eval "$(make -s env)"'
         )
+    if not uri.startswith(("http://", "https://")):
+        # MLflow itself falls back to a file of its own, where nobody would find the model again.
+        raise RegistryError(
+            f"MLFLOW_TRACKING_URI is {_LOGIN.sub('//***@', uri)!r}, expected the address of an MLflow server,"
+            ' http://… or https://…; with the embedded stack: eval "$(make -s env)"'
+        )
     home = environment.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
     cache = environment.get("GREENROOM_CACHE_DIR") or str(Path(home) / "greenroom")
     user = environment.get("MLFLOW_TRACKING_USERNAME") or getpass.getuser()
@@ -82,7 +88,7 @@ def _from_text(error: MlflowException, action: str) -> RegistryError:
 
 
 def _from_answer(error: RestException, action: str) -> RegistryError:
-    said = " ".join(str(error).split())[:300]
+    said = _LOGIN.sub("//***@", " ".join(str(error).split()))[:300]
     if error.error_code in {"RESOURCE_DOES_NOT_EXIST", "NOT_FOUND"}:
         return UnknownVersionError(f"Could not {action}: there is no such thing. {said}")
     if error.error_code in {"TEMPORARILY_UNAVAILABLE", "REQUEST_LIMIT_EXCEEDED"}:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
 from contextlib import contextmanager
@@ -61,8 +60,6 @@ def download(registry: Registry, model_uri: str, beside: Path | None = None) -> 
     import mlflow
 
     scratch = Path(tempfile.mkdtemp(prefix=".download-", dir=beside))
-    # A progress bar for seven small files would be the only thing on the screen.
-    os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
     try:
         yield Path(
             mlflow.artifacts.download_artifacts(

@@ -29,9 +29,9 @@ def request(registry: Registry, name: str, version: int, reason: str, now: dt.da
     found = find_version(registry, name, version)
     facts = _facts(registry, found, reason)
     _refuse(f"The request for {name} version {version}", policy.request_refusals(facts))
+    _write_review(registry, found, REQUEST_TAG, reason, now)
     if found.stage is not Stage.STAGING:
         _move(registry, found, Stage.STAGING, reason, now)
-    _write_review(registry, found, REQUEST_TAG, reason, now)
     return replace(found, stage=Stage.STAGING)
 
 
@@ -121,6 +121,13 @@ def _move(
 
 
 def _facts(registry: Registry, version: ModelVersion, reason: str) -> policy.Facts:
+    history = read_history(registry, version.name)
+    into_production = [
+        number
+        for number, transition in enumerate(history)
+        if transition.version == version.version and transition.to_stage is Stage.PRODUCTION
+    ]
+    approval = read_approval(version)
     return policy.Facts(
         version=version.version,
         stage=version.stage,
@@ -130,11 +137,9 @@ def _facts(registry: Registry, version: ModelVersion, reason: str) -> policy.Fac
         digest=version.digest,
         validation=read_validation(version),
         request=read_request(version),
-        approval=read_approval(version),
-        was_in_production=any(
-            t.version == version.version and t.to_stage is Stage.PRODUCTION
-            for t in read_history(registry, version.name)
-        ),
+        approval=approval,
+        was_in_production=bool(into_production),
+        approval_was_used=approval is not None and any(n >= approval.after for n in into_production),
     )
 
 
@@ -145,7 +150,8 @@ def _refuse(action: str, reasons: tuple[str, ...]) -> None:
 
 def _write_review(registry: Registry, version: ModelVersion, tag: str, reason: str, now: dt.datetime) -> None:
     at = now.isoformat(timespec="seconds")
-    review = policy.Review(registry.user, at, reason, version.digest)
+    after = len(read_history(registry, version.name))
+    review = policy.Review(registry.user, at, reason, version.digest, after)
     with translated(f"write {tag} on {version.name} version {version.version}"):
         registry.client.set_model_version_tag(
             version.name, str(version.version), tag, json.dumps(asdict(review))

@@ -17,13 +17,20 @@ VALIDATION_TAG = "greenroom.validation"
 
 @dataclass(frozen=True)
 class Validation:
-    """What a validation found about one artifact; `reasons` say, gate by gate, why."""
+    """What a validation found about one artifact; `reasons` say, gate by gate, why.
+
+    `window` is the days it was judged on, `rows` how many rows they held, `compared_with` the version
+    that was in Production, or why there was none to compare with.
+    """
 
     passed: bool
     digest: str
     run_id: str
     metrics: dict[str, float]
     reasons: tuple[str, ...]
+    window: str = ""
+    rows: int = 0
+    compared_with: str = ""
 
 
 def record_validation(registry: Registry, version: ModelVersion, validation: Validation) -> None:

@@ -18,15 +18,21 @@ settings are environment variables: docs/settings.md"""
 
 def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
-    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
-    from registry import RegistryError, RegistryUnavailableError
+    from registry import prepare_client
+
+    prepare_client(os.environ)
+    from registry import RegistryError, RegistryUnavailableError, UnknownVersionError
     from serving.errors import EndpointUnavailableError, ServingError
     from storage import StorageError, StorageUnavailableError
 
     try:
         return _smoke(options)
+    except KeyboardInterrupt:
+        return _fail("interrupted; run it again", 130)
     except (EndpointUnavailableError, StorageUnavailableError, RegistryUnavailableError) as error:
         return _fail(error, 75)
+    except UnknownVersionError as error:
+        return _fail(error, 2)
     except (ServingError, RegistryError, StorageError) as error:
         return _fail(error, 1)
 
@@ -82,7 +88,9 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     verbs = parser.add_subparsers(required=True, metavar="VERB")
-    verb = verbs.add_parser("smoke", help="send real rows, and compare with the batch predictions")
+    verb = verbs.add_parser(
+        "smoke", allow_abbrev=False, help="send real rows, and compare with the batch predictions"
+    )
     verb.add_argument("predictions", help="the table of predictions: below GREENROOM_DATA, or s3://…")
     verb.add_argument("--date", type=_date, required=True, metavar="DATE", help="the day, YYYY-MM-DD")
     verb.add_argument("--url", default="http://127.0.0.1:5001", help="where the endpoint is")

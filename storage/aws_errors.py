@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -52,11 +53,16 @@ def translated(action: str, uri: str) -> Iterator[None]:
         ResponseStreamingError,
     ) as error:
         raise StorageUnavailableError(
-            f"Could not {action} {uri}: S3 does not answer ({error}). Is it running, and is"
+            f"Could not {action} {uri}: S3 does not answer ({_redacted(error)}). Is it running, and is"
             " AWS_ENDPOINT_URL_S3 right? Then try again"
         ) from error
     except BotoCoreError as error:
-        raise StorageError(f"Could not {action} {uri}: {error}") from error
+        raise StorageError(f"Could not {action} {uri}: {_redacted(error)}") from error
+
+
+def _redacted(error: Exception) -> str:
+    # An endpoint may be written with a login in it.
+    return re.sub(r"//[^/@\s]*@", "//***@", str(error))
 
 
 def _from_code(error: ClientError, action: str, uri: str) -> StorageError:
@@ -77,4 +83,4 @@ def _from_code(error: ClientError, action: str, uri: str) -> StorageError:
         )
     if code in _TRANSIENT:
         return StorageUnavailableError(f"{said}: S3 asks to try later ({code})")
-    return StorageError(f"{said}: S3 answered {code}: {error}")
+    return StorageError(f"{said}: S3 answered {code}: {_redacted(error)}")

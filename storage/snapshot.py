@@ -43,6 +43,11 @@ class Snapshot:
         """Size of all objects together."""
         return sum(o.size_bytes for o in self.objects)
 
+    def to_tsv(self) -> str:
+        """Write it down, a line for each object, to be read by people and programs."""
+        lines = [f"{o.uri}\t{o.version_id or ''}\t{o.etag}\t{o.size_bytes}\n" for o in self.objects]
+        return "uri\tversion_id\tetag\tsize_bytes\n" + "".join(lines)
+
 
 def split_uri(uri: str) -> tuple[str, str]:
     """Split `s3://bucket/key` into bucket and key; refuse everything that is not that."""

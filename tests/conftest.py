@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING
 import pytest
 import requests
 from commands import REPOSITORY, As, run_command
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 import deploy
 from storage import S3Settings, Store
@@ -26,10 +28,26 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        if "stack" in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.xdist_group("stack"))
+# These use the session's stack. All of them go to one worker, so that it is started once; every other
+# file stays whole, because its fixtures start stacks of its own.
+ON_THE_STACK = (
+    "tests/batch_jobs/",
+    "tests/projects/",
+    "tests/registry/",
+    "tests/serving/",
+    "tests/test_readme",
+)
+
+
+class OneStack(LoadScopeScheduling):  # type: ignore[misc]  # xdist ships no types
+    """Spreads tests over workers by file, and all that use the stack as one."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return "stack" if nodeid.startswith(ON_THE_STACK) else nodeid.partition("::")[0]
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> OneStack:
+    return OneStack(config, log)
 
 
 @pytest.fixture(scope="session")

@@ -39,7 +39,13 @@ def test_the_job_in_the_repository_is_read() -> None:
         (changed(suites={"input": "a"}), "batch_jobs/j.yaml: suites: the key 'predictions' is missing"),
         (
             changed(input="s3://b/in/date={date}", output="s3://b/in/out"),
-            "output 's3://b/in/out' lies inside the input 's3://b/in'; the job would read what it wrote",
+            "input 's3://b/in/date={date}' and output 's3://b/in/out' lie inside each other",
+        ),
+        (changed(input="a/in/date={date}", output="a"), "lie inside each other, and the job would read"),
+        (changed(input="{date}/in", output="out"), "lie inside each other"),
+        (
+            changed(row_key=["id", "prediction"]),
+            "row_key has 'prediction', a column of the predictions; rename it",
         ),
     ],
 )

@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import mlflow
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -100,15 +101,19 @@ def test_a_day_is_scored_quarantined_and_recorded(
             patch.setenv(name, value)
         client = MlflowClient(stack.mlflow_uri)
         run = client.get_run(report["run_id"])
+        snapshot = mlflow.artifacts.load_text(f"{run.info.artifact_uri}/snapshots/input.tsv")
     assert run.info.status == "FINISHED"
     assert run.data.metrics["scored"] == 903
     assert run.data.metrics["quarantined"] == 42
     assert run.data.params["model_version"] == "1"
     assert run.data.tags["greenroom.snapshot"] == rows["snapshot_digest"][0].as_py()
     (dataset,) = run.inputs.dataset_inputs
-    pinned = json.loads(dataset.dataset.source)["objects"]
-    assert pinned[0][0].endswith("date=2013-07-02/part-0.parquet")
-    assert pinned[0][1], "the object's version id is part of the lineage"
+    assert json.loads(dataset.dataset.source) == {"uri": f"{FEATURES}/date=2013-07-02/"}
+    assert dataset.dataset.digest == rows["snapshot_digest"][0].as_py()[:36]
+    (line,) = snapshot.splitlines()[1:]
+    uri, version_id, *_ = line.split("\t")
+    assert uri == f"{FEATURES}/date=2013-07-02/part-0.parquet"
+    assert version_id, "the object's version id is part of the lineage"
 
 
 def test_the_same_again_is_nothing_to_do(operator: As, in_production: int, settings: S3Settings) -> None:
@@ -120,6 +125,21 @@ def test_the_same_again_is_nothing_to_do(operator: As, in_production: int, setti
     assert "flight_delay 2013-07-03: 983 rows = 983 scored + 0 quarantined" in ran.out
     assert "nothing to do" in ran.out
     assert version(settings) == before
+
+
+def test_a_record_that_mlflow_missed_is_repaired(
+    operator: As, in_production: int, stack: deploy.Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert in_production
+    (report,) = json.loads(operator(main, "run", "flight_delay", "--date", "2013-07-04", "--json").out)
+    for name, value in operator.environment.items():
+        monkeypatch.setenv(name, value)
+    client = MlflowClient(stack.mlflow_uri)
+    client.set_terminated(report["run_id"], "FAILED")
+    assert "nothing to do" in operator(main, "run", "flight_delay", "--date", "2013-07-04").out
+    run = client.get_run(report["run_id"])
+    assert run.info.status == "FINISHED"
+    assert run.data.metrics["rows"] == report["rows"]
 
 
 def test_a_new_delivery_replaces_the_day_and_never_doubles_it(

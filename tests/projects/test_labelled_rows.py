@@ -302,8 +302,16 @@ def test_training_on_unfit_rows_exits_with_3(
 
 @pytest.mark.usefixtures("registers_nothing")
 def test_validating_on_one_class_exits_with_3(author: As, data: Store) -> None:
-    root = delivered_as(data, "s3://greenroom/unfit/early", outcomes=put("arr_delay", -1.0), both_days=True)
-    days = ("--since", DAYS[0], "--until", DAYS[1])
+    table = data.snapshot("s3://greenroom/flight_delay/outcomes/date=2013-07-01").objects[0]
+    early = pq.read_table(data.open(table))
+    position = early.column_names.index("arr_delay")
+    early = early.set_column(position, "arr_delay", pa.array([-1.0] * len(early)))
+    root, days = "s3://greenroom/unfit/early", ("--since", "2013-07-01", "--until", "2013-07-01")
+    buffer = io.BytesIO()
+    pq.write_table(early, buffer)
+    data.write(f"{root}/flight_delay/outcomes/date=2013-07-01/part-0.parquet", buffer.getvalue())
+    features = data.snapshot("s3://greenroom/flight_delay/features/date=2013-07-01").objects[0]
+    data.write(f"{root}/flight_delay/features/date=2013-07-01/part-0.parquet", data.open(features).read())
     ran = author(main, "validate", "flight_delay", "--version", "1", *days, GREENROOM_DATA=root)
     assert ran.code == 3
     assert "has the label 0; a classifier needs both classes" in ran.err

@@ -78,7 +78,10 @@ def test_training_says_what_it_registered_and_what_comes_next(sampled: tuple[Ran
     assert "trained on 2013-01-01 to 2013-01-31\n" in ran.out
     assert "  author   author\n" in ran.out
     assert f"  digest   {version.digest}\n" in ran.out
-    assert f"mlflow run . -e validate -P project=flight_delay -P version={version.version}\n" in ran.out
+    assert (
+        f"mlflow run . --env-manager local -e validate -P project=flight_delay -P version={version.version}\n"
+        in ran.out
+    )
     assert "Traceback" not in ran.err
 
 
@@ -161,8 +164,11 @@ def test_a_version_as_good_as_the_champion_passes(
     ran = validate(author, version.version)
     assert (ran.code, ran.err) == (0, "")
     # The window after the training, as declared: 31 days.
-    said = ran.out.split(f"flight-delay version {version.version}: validation passed\n")[1].splitlines()
+    *said, judged = ran.out.split(f"flight-delay version {version.version}: validation passed\n")[
+        1
+    ].splitlines()
     assert [line.split(" is ")[0].strip() for line in said] == ["auc", "log_loss", "auc", "log_loss"]
+    assert judged == "  judged on 2013-07-01 to 2013-07-31, 28,293 rows; compared with version 1"
 
     verdict = read_validation(find_version(at, "flight-delay", version.version))
     assert verdict is not None
@@ -224,6 +230,38 @@ def test_the_newest_verdict_counts(author: As, at: Registry, again: tuple[Ran, M
     assert (december.code == 0) == verdict.passed
     name = at.client.get_run(verdict.run_id).data.tags["mlflow.runName"]
     assert name.endswith("on 2013-12-05 to 2013-12-05")
+
+
+def test_nobody_is_judged_on_what_they_were_trained_on(author: As, again: tuple[Ran, ModelVersion]) -> None:
+    _, version = again
+    ran = validate(author, version.version, "--since", "2013-06-30", "--until", "2013-07-10")
+    assert ran.code == 1
+    assert "was trained on 2013-01-01 to 2013-06-30, and is judged only on days after that" in ran.err
+
+
+def test_a_champion_that_has_seen_the_days_is_no_yardstick(
+    author: As, sampled: tuple[Ran, ModelVersion]
+) -> None:
+    """The version in Production was trained to the end of June, the candidate to the end of January."""
+    _, version = sampled
+    ran = validate(author, version.version)
+    assert "compared with nothing: version 1 in Production was trained on days of this window" in ran.out
+    assert "auc: there is no champion to compare with" in ran.out
+
+
+def test_a_window_beyond_the_data_is_not_taken_for_whole(author: As, in_production: int) -> None:
+    assert in_production
+    ran = author(main, "train", "flight_delay", "--since", "2013-12-01", "--until", "2016-12-31")
+    assert ran.code == 3
+    assert "The window 2013-12-01 to 2016-12-31 is not all there" in ran.err
+    assert "is no 2016-12-31" in ran.err
+
+
+def test_an_option_in_place_of_a_project_is_a_name(author: As) -> None:
+    ran = author(main, "train", "--sample=0.1", "--", "--help")
+    assert ran.code == 2
+    assert "There is no project '--help'" in ran.err
+    assert author(main, "train", "--samp=0.1", "flight_delay").code == 2
 
 
 @pytest.mark.parametrize("version", [0, -1, 999, 2**31, 2**63])

@@ -104,14 +104,20 @@ def test_the_whole_life_of_two_versions(
     assert (forth.code, forth.out) == (0, f"{model} version 2 is in Production again\n")
     assert stages(at, model) == {1: "Archived", 2: "Production"}
 
-    # MLflow lets nobody but the owner of a model remove its alias; then nothing moves.
-    refused = operator(main, "promote", model, "2", "--to", "Staging", "--reason", "off stage")
-    assert refused.code == 1
-    assert "this login may not do that. Ask an admin of the server" in refused.err
-    assert stages(at, model) == {1: "Archived", 2: "Production"}
-    demoted = author(main, "promote", model, "2", "--to", "Staging", "--reason", "off stage")
-    assert (demoted.code, demoted.out, demoted.err) == (0, f"{model} version 2 is in Staging\n", "")
-    assert stages(at, model) == {1: "Archived", 2: "Staging"}
+    # What was approved once, and taken back, needs a new request and a new approval.
+    assert operator(main, "rollback", model, "--reason", "and once more").code == 0
+    assert author(main, "request", model, "2", "--reason", "again").code == 0
+    stale = author(main, "promote", model, "2", "--to", "Production", "--reason", "as approved")
+    assert stale.code == 1
+    assert "The approval let the version into Production once already" in stale.err
+    assert stages(at, model) == {1: "Production", 2: "Staging"}
+
+    # Nobody takes Production off the stage without putting something there.
+    for who in (author, operator):
+        off = who(main, "promote", model, "1", "--to", "Staging", "--reason", "off stage")
+        assert off.code == 1
+        assert "Version 1 is in Production, and nothing would replace it" in off.err
+    assert stages(at, model) == {1: "Production", 2: "Staging"}
 
     told = json.loads(operator(main, "history", model, "--json").out)
     assert [tuple(t[key] for key in ("version", "from_stage", "to_stage", "by", "reason")) for t in told] == [
@@ -124,17 +130,19 @@ def test_the_whole_life_of_two_versions(
         (1, "Archived", "Production", "operator", "false alarms since noon"),
         (1, "Production", "Archived", "operator", "replaced by version 2"),
         (2, "Archived", "Production", "operator", "it was the data"),
-        (2, "Production", "Staging", "author", "off stage"),
+        (2, "Production", "Archived", "operator", "replaced by version 1"),
+        (1, "Archived", "Production", "operator", "and once more"),
+        (2, "Archived", "Staging", "author", "again"),
     ]
     digests = {1: first.digest, 2: second.digest}
     assert all(t["digest"] == digests[t["version"]] for t in told)
     assert first.digest != second.digest
 
     shown = lines(operator(main, "history", model).out)
-    assert len(shown) == 11
+    assert len(shown) == 13
     assert shown[0] == "when (UTC) version transition by why"
     assert re.fullmatch(r"[0-9T:-]+Z 1 None → Staging author beats the rule of thumb", shown[1])
-    assert re.fullmatch(r"[0-9T:-]+Z 2 Production → Staging author off stage", shown[10])
+    assert re.fullmatch(r"[0-9T:-]+Z 2 Archived → Staging author again", shown[12])
 
 
 @pytest.fixture
@@ -188,7 +196,11 @@ def test_every_decision_needs_a_reason(
 
 
 def test_reasons_are_text_and_nothing_else(at: Registry, waiting: str, reviewer: As, author: As) -> None:
-    odd = "[red]; rm -rf / $(id) --to=Production\nnext 'line' \"quoted\" ☂"
+    odd = "[red]; rm -rf / $(id) --to=Production 'single' \"double\" ☂ <b>"
+    for refused in ("two\nlines", "bell\a", "x" * 1001):
+        ran = reviewer(main, "approve", waiting, "1", f"--reason={refused}")
+        assert ran.code == 1
+        assert "expected at most 1,000, on one line" in ran.err
     assert reviewer(main, "approve", waiting, "1", f"--reason={odd}").code == 0
     shown = json.loads(author(main, "show", waiting, "1", "--json").out)
     assert shown["approval"]["reason"] == odd
@@ -204,7 +216,7 @@ def test_only_what_waited_in_staging_goes_live(
     assert unvalidated.code == 1
     assert unvalidated.err == (
         f"registry: The request for {model} version 1 is refused: Version 1 was never validated;"
-        " run: mlflow run . -e validate -P version=1.\n"
+        " run: mlflow run . --env-manager local -e validate -P version=1.\n"
     )
     validate_tiny(at, version, passed=False)
     failed = author(main, "request", model, "1", "--reason", "now")

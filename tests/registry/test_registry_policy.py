@@ -44,9 +44,14 @@ anything = st.builds(
     request=st.none() | reviews,
     approval=st.none() | reviews,
     was_in_production=st.booleans(),
+    approval_was_used=st.booleans(),
 )
 for_any_facts = settings(max_examples=EXAMPLES, deadline=None)
 
+LONG_REASON = (
+    "The reason has 1,001 characters, or one that cannot be printed; expected at most 1,000, on one line."
+)
+USED = "The approval let the version into Production once already; it needs a new request and a new approval."
 VALID = Validation(passed=True, digest="d1", run_id="run", metrics={}, reasons=())
 READY = Facts(
     version=2,
@@ -77,6 +82,9 @@ def test_production_only_with_four_eyes_on_this_very_artifact(facts: Facts) -> N
         and facts.approval is not None
         and facts.approval.by != facts.author
         and facts.approval.digest == facts.digest
+        and facts.request is not None
+        and facts.approval.by != facts.request.by
+        and not facts.approval_was_used
     )
     assert (promote_refusals(facts, Stage.PRODUCTION) == ()) is allowed
 
@@ -84,7 +92,8 @@ def test_production_only_with_four_eyes_on_this_very_artifact(facts: Facts) -> N
 @for_any_facts
 @given(facts=anything)
 def test_staging_only_with_a_passed_validation_of_this_very_artifact(facts: Facts) -> None:
-    allowed = bool(facts.reason.strip()) and facts.stage is not Stage.STAGING and validated(facts)
+    waits = facts.stage in {Stage.NONE, Stage.ARCHIVED}
+    allowed = bool(facts.reason.strip()) and waits and validated(facts)
     assert (promote_refusals(facts, Stage.STAGING) == ()) is allowed
 
 
@@ -107,6 +116,7 @@ def test_nobody_approves_what_is_theirs_or_what_they_asked_for(facts: Facts) -> 
     allowed = (
         bool(facts.reason.strip())
         and validated(facts)
+        and facts.stage is Stage.STAGING
         and facts.request is not None
         and facts.request.digest == facts.digest
         and facts.author is not None
@@ -174,12 +184,21 @@ def test_what_is_ready_is_allowed() -> None:
             "The approval is by the author of the version, which does not count.",
         ),
         (
+            replace(READY, request=Review("bob", "then", "please", "d1")),
+            "The approval is by the one who asked, which does not count.",
+        ),
+        (
+            replace(READY, approval_was_used=True),
+            USED,
+        ),
+        (replace(READY, reason="x" * 1001), LONG_REASON),
+        (
             replace(READY, author=None),
             "The author of the version is not known, so nobody can be told apart.",
         ),
         (
             replace(READY, validation=None),
-            "Version 2 was never validated; run: mlflow run . -e validate -P version=2.",
+            "Version 2 was never validated; run: mlflow run . --env-manager local -e validate -P version=2.",
         ),
         (
             replace(READY, validation=replace(VALID, digest="d2")),
