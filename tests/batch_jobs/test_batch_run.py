@@ -18,10 +18,13 @@ import pytest
 from commands import As, run_command
 from deltalake import DeltaTable
 from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
 
 import deploy
+import registry
 from batch_jobs import job as job_module
 from batch_jobs.__main__ import main
+from batch_jobs.record import repair
 from storage import S3Settings, Store
 
 if TYPE_CHECKING:
@@ -140,6 +143,19 @@ def test_a_record_that_mlflow_missed_is_repaired(
     run = client.get_run(report["run_id"])
     assert run.info.status == "FINISHED"
     assert run.data.metrics["rows"] == report["rows"]
+
+
+def test_a_purged_run_is_nothing_to_repair(
+    operator: As, in_production: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert in_production
+    for name, value in operator.environment.items():
+        monkeypatch.setenv(name, value)
+    at = registry.connect(operator.environment)
+    gone = "0" * 32
+    repair(at, gone, {"rows": 1.0}, 0)
+    with pytest.raises(MlflowException, match="Permission denied"):
+        at.client.get_run(gone)
 
 
 def test_a_new_delivery_replaces_the_day_and_never_doubles_it(
