@@ -77,6 +77,18 @@ class Store:
         objects = tuple(sorted(found, key=lambda o: o.uri))
         return Snapshot(prefix=f"s3://{bucket}/{folder}", objects=objects)
 
+    def list_ever(self, prefix: str) -> list[str]:
+        """Return the URI of every object that was ever written under `prefix`, deleted ones too.
+
+        Only a bucket that keeps versions remembers what was deleted.
+        """
+        bucket, key = split_uri(prefix)
+        folder = f"{key.rstrip('/')}/" if key else ""
+        with translated("list", prefix):
+            pages = self.client.get_paginator("list_object_versions").paginate(Bucket=bucket, Prefix=folder)
+            keys = {version["Key"] for page in pages for version in page.get("Versions", [])}
+        return [f"s3://{bucket}/{key}" for key in sorted(keys)]
+
     def open(self, pinned: ObjectVersion) -> BinaryIO:
         """Open exactly the pinned bytes for reading; seekable.
 

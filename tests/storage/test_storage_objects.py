@@ -238,3 +238,15 @@ def test_settings_are_the_standard_variables() -> None:
     }
     assert "hunter2" not in repr(settings)
     assert "passing" not in repr(settings)
+
+
+def test_what_was_deleted_is_still_listed(store: Store) -> None:
+    prefix = "s3://greenroom/ever"
+    assert store.list_ever(prefix) == []
+    for name in ("b", "a", "a"):
+        store.write(f"{prefix}/{name}", b"x")
+    store.client.delete_object(Bucket="greenroom", Key="ever/a")
+    assert store.list_ever(prefix) == [f"{prefix}/a", f"{prefix}/b"]
+    assert [o.uri for o in store.snapshot(prefix).objects] == [f"{prefix}/b"]
+    with pytest.raises(ObjectNotFoundError):
+        store.list_ever("s3://no-such-bucket/ever")
