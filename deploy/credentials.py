@@ -1,5 +1,6 @@
 """Who may do what on the embedded stack: a login to MLflow and an S3 identity for each role."""
 
+import base64
 import json
 import secrets
 from collections.abc import Mapping
@@ -13,6 +14,8 @@ from deploy.state import write_private
 
 DATA_BUCKET = "greenroom"
 ARTIFACT_BUCKET = "mlflow"
+# Where the ledger's heads are kept: the server adds to it, everybody reads it.
+LEDGER_BUCKET = "ledger"
 SERVER_IDENTITY = "mlflow-server"
 
 # What reading means to S3, and what writing adds to it.
@@ -30,13 +33,20 @@ class Role(StrEnum):
 
 
 # Actions of SeaweedFS, each on one bucket; without a bucket, on all of them.
+def _on(bucket: str, actions: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(f"{action}:{bucket}" for action in actions)
+
+
 PERMISSIONS: Mapping[str, tuple[str, ...]] = {
     Role.ADMIN: ("Admin", *_WRITE),
-    Role.AUTHOR: tuple(f"{action}:{DATA_BUCKET}" for action in _WRITE),
-    Role.REVIEWER: tuple(f"{action}:{DATA_BUCKET}" for action in _READ),
-    Role.OPERATOR: tuple(f"{action}:{DATA_BUCKET}" for action in _WRITE),
-    SERVER_IDENTITY: tuple(f"{action}:{ARTIFACT_BUCKET}" for action in _WRITE),
+    Role.AUTHOR: (*_on(DATA_BUCKET, _WRITE), *_on(LEDGER_BUCKET, _READ)),
+    Role.REVIEWER: (*_on(DATA_BUCKET, _READ), *_on(LEDGER_BUCKET, _READ)),
+    Role.OPERATOR: (*_on(DATA_BUCKET, _WRITE), *_on(LEDGER_BUCKET, _READ)),
+    SERVER_IDENTITY: (*_on(ARTIFACT_BUCKET, _WRITE), *_on(LEDGER_BUCKET, _WRITE)),
 }
+
+# MLflow's own roles, by login. The one name is what registry/policy.yaml asks for.
+MLFLOW_ROLES: Mapping[Role, str] = {Role.REVIEWER: "reviewer"}
 
 
 @dataclass(frozen=True)
@@ -55,6 +65,8 @@ class Credentials:
     s3_keys: Mapping[str, S3Key] = field(repr=False)
     # Signs the forms of MLflow's own pages, and what the parts of SeaweedFS say to each other.
     signing_key: str = field(repr=False)
+    # Encrypts the secrets of webhooks in the database, as a Fernet key.
+    webhook_key: str = field(repr=False)
 
     @classmethod
     def generate(cls) -> Self:
@@ -65,6 +77,7 @@ class Credentials:
                 name: S3Key(secrets.token_hex(10).upper(), secrets.token_urlsafe(30)) for name in PERMISSIONS
             },
             signing_key=secrets.token_urlsafe(32),
+            webhook_key=base64.urlsafe_b64encode(secrets.token_bytes(32)).decode(),
         )
 
     @classmethod
@@ -78,6 +91,7 @@ class Credentials:
                 for name in PERMISSIONS
             },
             signing_key=str(value["signing_key"]),
+            webhook_key=str(value["webhook_key"]),
         )
 
     def to_json(self) -> str:
@@ -89,6 +103,7 @@ class Credentials:
                 for name, key in self.s3_keys.items()
             },
             "signing_key": self.signing_key,
+            "webhook_key": self.webhook_key,
         }
         return json.dumps(value, indent=2) + "\n"
 

@@ -29,17 +29,7 @@ def _review(asks: str, finds: str) -> tuple[Step, ...]:
     registry = "python -m registry"
     return (
         Step("request", AUTHOR, f"{registry} request flight-delay {{version}} --reason '{asks}'"),
-        Step(
-            "approve",
-            REVIEWER,
-            f"{registry} approve flight-delay {{version}} --reason '{finds}'",
-            r"(?P<shown>.*);",
-        ),
-        Step(
-            "promote",
-            OPERATOR,
-            f"{registry} promote flight-delay {{version}} --to Production --reason 'approved'",
-        ),
+        Step("approve", REVIEWER, f"{registry} approve flight-delay {{version}} --reason '{finds}'"),
     )
 
 

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from deploy.credentials import ARTIFACT_BUCKET, DATA_BUCKET, PERMISSIONS, Credentials, Role
+from deploy.credentials import ARTIFACT_BUCKET, DATA_BUCKET, LEDGER_BUCKET, PERMISSIONS, Credentials, Role
 from deploy.errors import ServiceFailedError, TransientError
 from deploy.ports import LOOPBACK, free_ports, is_free
 from deploy.service import Launch, Service, base_environment
@@ -157,7 +157,7 @@ def _has_volumes(master_port: int) -> bool:
 
 
 def create_buckets(endpoint: str, credentials: Credentials) -> None:
-    """Make the two buckets where they are missing, and keep every version of their objects.
+    """Make the buckets where they are missing, and keep every version of their objects.
 
     Raises ServiceFailedError where S3 refuses.
     """
@@ -172,7 +172,7 @@ def create_buckets(endpoint: str, credentials: Credentials) -> None:
     client = session.client("s3", endpoint_url=endpoint, config=Config(proxies={}))
     try:
         existing = {bucket["Name"] for bucket in client.list_buckets()["Buckets"]}
-        for name in (DATA_BUCKET, ARTIFACT_BUCKET):
+        for name in (DATA_BUCKET, ARTIFACT_BUCKET, LEDGER_BUCKET):
             if name not in existing:
                 client.create_bucket(Bucket=name)
             if client.get_bucket_versioning(Bucket=name).get("Status") != "Enabled":

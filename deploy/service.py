@@ -18,7 +18,7 @@ _LOG_LINES = 5
 
 # What a service may see of our own environment. The rest (proxies, profiles, somebody's AWS keys,
 # another tracking server) would only change what it does.
-_INHERITED = ("LANG", "LC_ALL", "LC_CTYPE", "LD_LIBRARY_PATH", "PATH", "PYTHONPATH", "TZ")
+_INHERITED = ("GREENROOM_POLICY", "LANG", "LC_ALL", "LC_CTYPE", "LD_LIBRARY_PATH", "PATH", "PYTHONPATH", "TZ")
 
 
 class Service(StrEnum):

@@ -18,20 +18,27 @@ if TYPE_CHECKING:
         RegistryUnavailableError,
         UnknownVersionError,
     )
-    from registry.history import Transition, read_history
+    from registry.formats import LOADER
+    from registry.history import Live, live_at
+    from registry.ledger import Action, Line
     from registry.loading import fetch, load
     from registry.manifest import Manifest
     from registry.mlflow_client import prepare_client
+    from registry.policy import Act
     from registry.registration import register
-    from registry.scorer import LOADER, Scorer
+    from registry.reviews import Review, decide, list_requests, read_history, read_review, record_validation
+    from registry.scorer import Scorer
     from registry.stages import Stage
-    from registry.transitions import approve, promote, request, rollback
-    from registry.validation import Validation, record_validation
+    from registry.validation import Validation
     from registry.versions import ModelVersion, find_version, list_versions, resolve
 
 # MLflow takes seconds to import; each name is imported when it is first used.
 _HOMES = {
-    "connection": ("Registry", "connect", "translated"),
+    "connection": (
+        "Registry",
+        "connect",
+        "translated",
+    ),
     "errors": (
         "ArtifactError",
         "NothingOnStageError",
@@ -40,22 +47,50 @@ _HOMES = {
         "RegistryUnavailableError",
         "UnknownVersionError",
     ),
-    "history": ("Transition", "read_history"),
-    "loading": ("fetch", "load"),
+    "formats": ("LOADER",),
+    "history": (
+        "Live",
+        "live_at",
+    ),
+    "ledger": (
+        "Action",
+        "Line",
+    ),
+    "loading": (
+        "fetch",
+        "load",
+    ),
     "manifest": ("Manifest",),
     "mlflow_client": ("prepare_client",),
+    "policy": ("Act",),
     "registration": ("register",),
-    "scorer": ("LOADER", "Scorer"),
+    "reviews": (
+        "Review",
+        "decide",
+        "list_requests",
+        "read_history",
+        "read_review",
+        "record_validation",
+    ),
+    "scorer": ("Scorer",),
     "stages": ("Stage",),
-    "transitions": ("approve", "promote", "request", "rollback"),
-    "validation": ("Validation", "record_validation"),
-    "versions": ("ModelVersion", "find_version", "list_versions", "resolve"),
+    "validation": ("Validation",),
+    "versions": (
+        "ModelVersion",
+        "find_version",
+        "list_versions",
+        "resolve",
+    ),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 
 __all__ = [
     "LOADER",
+    "Act",
+    "Action",
     "ArtifactError",
+    "Line",
+    "Live",
     "Manifest",
     "ModelVersion",
     "NothingOnStageError",
@@ -63,25 +98,25 @@ __all__ = [
     "Registry",
     "RegistryError",
     "RegistryUnavailableError",
+    "Review",
     "Scorer",
     "Stage",
-    "Transition",
     "UnknownVersionError",
     "Validation",
-    "approve",
     "connect",
+    "decide",
     "fetch",
     "find_version",
+    "list_requests",
     "list_versions",
+    "live_at",
     "load",
     "prepare_client",
-    "promote",
     "read_history",
+    "read_review",
     "record_validation",
     "register",
-    "request",
     "resolve",
-    "rollback",
     "translated",
 ]
 

@@ -1,49 +1,49 @@
-"""What happened on stage: one entry for every transition, oldest first."""
+"""Reading the ledger: what was live when, and who let it in. Pure."""
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from registry.connection import translated
+from registry.ledger import Action
 from registry.stages import Stage
-from registry.versions import find_model
 
 if TYPE_CHECKING:
-    from registry.connection import Registry
+    import datetime as dt
+    from collections.abc import Iterable
 
-# Kept as tags of the registered model until the ledger table of the server plugin takes over.
-HISTORY_TAG = "greenroom.history."
+    from registry.ledger import Line
 
 
 @dataclass(frozen=True)
-class Transition:
-    """One change of stage: who, when (UTC, ISO 8601), from, to, why, and of which artifact."""
+class Live:
+    """The version that was in Production at a time, the line that put it there, and the approvals."""
 
     version: int
-    from_stage: Stage
-    to_stage: Stage
-    by: str
-    at: str
-    reason: str
-    digest: str | None
+    entered: Line
+    approvals: tuple[Line, ...]
 
 
-def read_history(registry: Registry, name: str) -> list[Transition]:
-    """Return all transitions of a model, in the order in which they happened."""
-    tags = find_model(registry, name).tags
-    entries = [json.loads(tags[key]) for key in sorted(tags) if key.startswith(HISTORY_TAG)]
-    return [
-        Transition(**{**e, "from_stage": Stage(e["from_stage"]), "to_stage": Stage(e["to_stage"])})
-        for e in entries
-    ]
+def live_at(lines: Iterable[Line], when: dt.datetime) -> Live | None:
+    """Return what was in Production at `when`, given all lines about one model, oldest first.
 
+    Lines are taken in the order of the ledger until the first that was written after `when`.
+    """
+    import datetime as dt
 
-def append_history(registry: Registry, name: str, transition: Transition) -> None:
-    """Add one entry after the newest."""
-    number = len(read_history(registry, name)) + 1
-    with translated(f"write the history of {name}"):
-        registry.client.set_registered_model_tag(
-            name, f"{HISTORY_TAG}{number:06d}", json.dumps(asdict(transition))
-        )
+    live: Live | None = None
+    approvals: dict[int, tuple[Line, ...]] = {}
+    for line in lines:
+        if dt.datetime.fromisoformat(line.at) > when:
+            break
+        match line.action:
+            case Action.REQUESTED:
+                approvals[line.version] = ()
+            case Action.APPROVED:
+                approvals[line.version] = (*approvals.get(line.version, ()), line)
+        if line.to_stage is Stage.PRODUCTION and (live is None or live.version != line.version):
+            given = approvals.get(line.version, ()) if line.action is Action.PROMOTED else ()
+            live = Live(line.version, line, given)
+        elif line.from_stage is Stage.PRODUCTION and line.to_stage is not Stage.PRODUCTION and live:
+            live = None if live.version == line.version else live
+    return live

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+# Where a version keeps it; the server writes the tag and lets nobody change it.
+MANIFEST_TAG = "greenroom.manifest"
 # MLflow adds this file when it downloads a registered model; it is the only one outside a manifest.
 OUTSIDE = "registered_model_meta"
 

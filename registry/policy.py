@@ -2,123 +2,179 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from registry.stages import Stage
 
 if TYPE_CHECKING:
-    from registry.validation import Validation
+    from registry.rules import Rules
+    from registry.standing import Standing
 
 REASON_CHARACTERS = 1000
 
-_NOT_WITHOUT_ANOTHER = (
-    "is in Production, and nothing would replace it; roll back, or promote another version."
-)
-_USED = (
-    "The approval let the version into Production once already; it needs a new request and a new approval."
-)
 _NO_AUTHOR = "The author of the version is not known, so nobody can be told apart."
 
 
-@dataclass(frozen=True)
-class Review:
-    """A request for Production, or the approval of one: who, why, and for which artifact.
+class Act(StrEnum):
+    """What a person can ask the registry to do with a version."""
 
-    `after` is the number of transitions that the model had seen by then: it says what came later
-    without trusting a clock.
-    """
+    REQUEST = "request"
+    APPROVE = "approve"
+    REJECT = "reject"
+    WITHDRAW = "withdraw"
+    ROLLBACK = "rollback"
+    ARCHIVE = "archive"
+    DELETE = "delete"
 
-    by: str
-    at: str
-    reason: str
-    digest: str | None
-    after: int = 0
+    @property
+    def of(self) -> str:
+        """What it is called in a sentence, before the version it is about."""
+        return {
+            Act.REQUEST: "request for",
+            Act.APPROVE: "approval of",
+            Act.REJECT: "rejection of",
+            Act.WITHDRAW: "withdrawal of",
+            Act.ROLLBACK: "rollback to",
+            Act.ARCHIVE: "archiving of",
+            Act.DELETE: "deletion of",
+        }[self]
 
 
 @dataclass(frozen=True)
 class Facts:
-    """Everything the rules may look at."""
+    """Everything the rules may look at.
+
+    `obstacle` is what is wrong with the artifact or with what it came from, as one sentence.
+    `signature_breaks` says what would break for clients of the version in Production.
+    """
 
     version: int
     stage: Stage
     actor: str
+    may_review: bool
     reason: str
-    author: str | None
-    digest: str | None
-    validation: Validation | None = None
-    request: Review | None = None
-    approval: Review | None = None
-    was_in_production: bool = False
-    approval_was_used: bool = False
+    standing: Standing
+    now: dt.datetime
+    obstacle: str | None = None
+    signature_breaks: tuple[str, ...] = ()
+    accepts_signature_change: bool = False
 
 
-def request_refusals(facts: Facts) -> tuple[str, ...]:
-    """Say why Production may not be asked for: not validated, or on stage already."""
-    refusals = _reason_refusals(facts)
+def refusals(act: Act, facts: Facts, rules: Rules) -> tuple[str, ...]:
+    """Say why `facts.actor` may not do it; nothing where it is allowed."""
+    check = {
+        Act.REQUEST: _request,
+        Act.APPROVE: _approve,
+        Act.REJECT: _reject,
+        Act.WITHDRAW: _withdraw,
+        Act.ROLLBACK: _rollback,
+        Act.ARCHIVE: _archive,
+        Act.DELETE: _delete,
+    }[act]
+    return (*_of_reason(facts), *check(facts, rules))
+
+
+def enough(facts: Facts, rules: Rules) -> bool:
+    """Whether one more approval, by this actor, opens Production."""
+    return len(facts.standing.approvals) + 1 >= rules.approvals
+
+
+def _request(facts: Facts, rules: Rules) -> list[str]:
     if facts.stage is Stage.PRODUCTION:
-        refusals.append(f"Version {facts.version} is in Production already.")
-    return (*refusals, *_validation_refusals(facts))
+        return [f"Version {facts.version} is in Production already."]
+    asked = facts.standing.request
+    if asked is not None and facts.stage is Stage.STAGING:
+        return [f"Version {facts.version} waits for a review already: {asked.by} asked at {asked.at}."]
+    return [*_of_artifact(facts, rules), *_of_validation(facts, rules)]
 
 
-def approve_refusals(facts: Facts) -> tuple[str, ...]:
-    """Say why `actor` may not approve: nothing was asked, or four eyes would be two."""
-    refusals = _reason_refusals(facts)
-    if facts.request is None:
-        refusals.append(
-            f"Nobody asked for version {facts.version} to go to Production; expected a request first"
+def _approve(facts: Facts, rules: Rules) -> list[str]:
+    version, standing, actor = facts.version, facts.standing, facts.actor
+    if facts.stage is Stage.PRODUCTION:
+        return [f"Version {version} is in Production already."]
+    said = _of_right("approve", facts, rules)
+    if standing.request is None:
+        said.append(
+            f"Nobody asked for version {version} to go to Production; expected a request first"
             " (python -m registry request)."
         )
-    elif facts.request.digest != facts.digest:
-        refusals.append("The request is for another artifact than the one registered now.")
-    if facts.request is not None and facts.stage is not Stage.STAGING:
-        refusals.append(
-            f"Version {facts.version} is in {facts.stage}; only what waits in Staging is approved."
-        )
-    if facts.author is None:
-        refusals.append(_NO_AUTHOR)
-    if facts.actor == facts.author:
-        refusals.append(
-            f"{facts.actor} is the author of version {facts.version}; another person must approve."
-        )
-    elif facts.request is not None and facts.actor == facts.request.by:
-        refusals.append(f"{facts.actor} asked for it; another person must approve.")
-    return (*refusals, *_validation_refusals(facts))
-
-
-def promote_refusals(facts: Facts, to: Stage) -> tuple[str, ...]:
-    """Say why the version may not move to `to`."""
-    refusals = _reason_refusals(facts)
-    if facts.stage is to:
-        return (*refusals, f"Version {facts.version} is in {to} already.")
-    if facts.stage is Stage.PRODUCTION:
-        return (*refusals, f"Version {facts.version} {_NOT_WITHOUT_ANOTHER}")
-    if to is Stage.STAGING:
-        return (*refusals, *_validation_refusals(facts))
-    if to is not Stage.PRODUCTION:
-        return (*refusals, f"{to} is not a stage to promote to; expected Staging or Production.")
+    elif standing.request.digest != standing.digest:
+        said.append("The request is for another artifact than the one registered now.")
     if facts.stage is not Stage.STAGING:
-        refusals.append(
-            f"Version {facts.version} is in {facts.stage}; only a version in Staging can go to"
-            " Production (python -m registry request)."
+        said.append(f"Version {version} is in {facts.stage}; only what waits in Staging is approved.")
+    if standing.author is None:
+        said.append(_NO_AUTHOR)
+    if actor == standing.author:
+        said.append(f"{actor} is the author of version {version}; another person must approve.")
+    elif standing.request is not None and actor == standing.request.by:
+        said.append(f"{actor} asked for it; another person must approve.")
+    if any(actor == approval.by for approval in standing.approvals):
+        said.append(f"{actor} approved it already; {rules.approvals} different reviewers are needed.")
+    said += [*_of_artifact(facts, rules), *_of_validation(facts, rules)]
+    if facts.signature_breaks and not facts.accepts_signature_change:
+        said += [
+            *facts.signature_breaks,
+            (
+                "Clients of the version in Production would break; who approves this all the same says so:"
+                " --accept-signature-change."
+            ),
+        ]
+    return said
+
+
+def _reject(facts: Facts, rules: Rules) -> list[str]:
+    return [*_of_right("reject", facts, rules), *_of_open_request(facts)]
+
+
+def _withdraw(facts: Facts, rules: Rules) -> list[str]:
+    said, standing = _of_open_request(facts), facts.standing
+    mine = standing.author, standing.request.by if standing.request else None
+    if not said and facts.actor not in mine and not facts.may_review:
+        said.append(
+            f"Only who asked ({mine[1]}), the author ({mine[0]}) or a reviewer (role"
+            f" {rules.reviewer_role!r}) may withdraw it."
         )
-    return (*refusals, *_approval_refusals(facts), *_validation_refusals(facts))
+    return said
 
 
-def rollback_refusals(facts: Facts) -> tuple[str, ...]:
-    """Say why Production may not go back to this version. Was it there before, it may go at once."""
-    refusals = _reason_refusals(facts)
+def _rollback(facts: Facts, rules: Rules) -> list[str]:
+    said = _of_right("roll back", facts, rules)
     if facts.stage is Stage.PRODUCTION:
-        refusals.append(f"Version {facts.version} is in Production already.")
-    elif not facts.was_in_production:
-        refusals.append(
+        said.append(f"Version {facts.version} is in Production already.")
+    elif not facts.standing.was_in_production:
+        said.append(
             f"Version {facts.version} was never in Production, so going there is no rollback; ask for"
             " a review instead (python -m registry request)."
         )
-    return tuple(refusals)
+    return [*said, *_of_artifact(facts, rules)]
 
 
-def _reason_refusals(facts: Facts) -> list[str]:
+def _archive(facts: Facts, rules: Rules) -> list[str]:
+    match facts.stage:
+        case Stage.ARCHIVED:
+            return [f"Version {facts.version} is in Archived already."]
+        case Stage.PRODUCTION:
+            return _of_right("take a version off Production", facts, rules)
+        case Stage.STAGING if facts.standing.request is not None:
+            return _withdraw(facts, rules)
+    return []
+
+
+def _delete(facts: Facts, rules: Rules) -> list[str]:  # noqa: ARG001  # as all of them
+    if facts.stage in (Stage.STAGING, Stage.PRODUCTION):
+        return [
+            (
+                f"Version {facts.version} is in {facts.stage}; what is on stage cannot be deleted."
+                " Archive it first."
+            )
+        ]
+    return []
+
+
+def _of_reason(facts: Facts) -> list[str]:
     if not facts.reason.strip():
         return ["A reason is needed: --reason says why."]
     if len(facts.reason) > REASON_CHARACTERS or not facts.reason.isprintable():
@@ -127,29 +183,53 @@ def _reason_refusals(facts: Facts) -> list[str]:
     return []
 
 
-def _approval_refusals(facts: Facts) -> list[str]:
-    version, approval = facts.version, facts.approval
-    if approval is None:
-        return [f"Version {version} has no approval; a reviewer gives it with: python -m registry approve."]
-    if approval.digest != facts.digest:
-        return ["The approval is for another artifact than the one registered now."]
-    if facts.approval_was_used:
-        return [_USED]
-    if facts.author is None:
-        return [_NO_AUTHOR]
-    asked_by = facts.request.by if facts.request else approval.by
-    # In this order, so that an author who asked is called the author.
-    who = {asked_by: "the one who asked", facts.author: "the author of the version"}.get(approval.by)
-    return [f"The approval is by {who}, which does not count."] if who else []
+def _of_right(what: str, facts: Facts, rules: Rules) -> list[str]:
+    if facts.may_review:
+        return []
+    return [
+        (
+            f"{facts.actor} may not {what}: that takes the MLflow role {rules.reviewer_role!r},"
+            " which an admin assigns."
+        )
+    ]
 
 
-def _validation_refusals(facts: Facts) -> list[str]:
-    validation = facts.validation
-    if validation is None:
-        run = f"mlflow run . --env-manager local -e validate -P version={facts.version}"
+def _of_open_request(facts: Facts) -> list[str]:
+    if facts.standing.request is None or facts.stage is not Stage.STAGING:
+        return [f"No request is open for version {facts.version}, which is in {facts.stage}."]
+    return []
+
+
+def _of_artifact(facts: Facts, rules: Rules) -> list[str]:
+    if facts.standing.digest is None:
+        return [
+            (
+                f"Version {facts.version} has no digest, so nobody could say what would be approved. Register"
+                " it again, its artifact complete, or validate it."
+            )
+        ]
+    if facts.obstacle:
+        return [facts.obstacle]
+    found = (facts.standing.artifact or {}).get("format", "xgboost")
+    if found not in rules.artifact_formats:
+        allowed = ", ".join(rules.artifact_formats)
+        return [f"The artifact's format is {found!r}, and only {allowed} may go on stage (policy.yaml)."]
+    return []
+
+
+def _of_validation(facts: Facts, rules: Rules) -> list[str]:
+    standing = facts.standing
+    validation, verdict = standing.validation, standing.verdict
+    run = f"mlflow run . --env-manager local -e validate -P version={facts.version}"
+    if validation is None or verdict is None:
         return [f"Version {facts.version} was never validated; run: {run}."]
-    if validation.digest != facts.digest:
+    if validation.digest != standing.digest:
         return ["The validation is of another artifact than the one registered now; validate again."]
     if not validation.passed:
         return [f"Its validation failed: {'; '.join(validation.reasons)}."]
+    if rules.by_another_than_author and verdict.by == standing.author:
+        return [f"The validation is by the author, {verdict.by}; another person must validate: {run}."]
+    age = facts.now - dt.datetime.fromisoformat(verdict.at)
+    if age > dt.timedelta(days=rules.max_age_days):
+        return [f"Its validation is {age.days} days old, expected at most {rules.max_age_days}; run: {run}."]
     return []

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,17 +13,15 @@ import pyarrow.compute as pc
 import yaml
 
 from registry.errors import ArtifactError
+from registry.formats import LOADER, LOADER_SHA256
 
 if TYPE_CHECKING:
+    from pathlib import Path
     from typing import Any
 
     import numpy.typing as npt
 
     from registry.versions import ModelVersion
-
-# The one file of code an artifact may hold; allowed by its hash, for MLflow's own doors.
-LOADER = Path(__file__).with_name("greenroom_pyfunc.py")
-LOADER_SHA256 = hashlib.sha256(LOADER.read_bytes()).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -46,39 +43,7 @@ class Scorer:
     @classmethod
     def read(cls, folder: Path, version: ModelVersion) -> Scorer:
         """Read a verified artifact. Raises `ArtifactError` where it is not one this scorer knows."""
-        import xgboost as xgb
-
-        what = f"{version.name} version {version.version}"
-        described = folder / "MLmodel"
-        mlmodel = yaml.safe_load(described.read_text()) if described.is_file() else {}
-        flavor = mlmodel.get("flavors", {}).get("xgboost")
-        loader = folder / "code" / LOADER.name
-        if flavor is None or not mlmodel.get("signature") or not loader.is_file():
-            raise ArtifactError(
-                f"{what} is not an artifact that Greenroom logged: expected the flavor xgboost, a signature"
-                f" and code/{LOADER.name}. Log it through: mlflow run ."
-            )
-        if hashlib.sha256(loader.read_bytes()).hexdigest() != LOADER_SHA256:
-            raise ArtifactError(
-                f"{what} holds a code/{loader.name} that is not the loader of this Greenroom; train"
-                " it again with this one, or score it with the one that logged it"
-            )
-        booster = xgb.Booster()
-        try:
-            booster.load_model(folder / flavor["data"])
-        except xgb.core.XGBoostError as error:
-            raise ArtifactError(
-                f"{what} was written by XGBoost {flavor.get('xgb_version')} and cannot be read by"
-                f" XGBoost {xgb.__version__}, which runs here"
-            ) from error
-        signature = [column["name"] for column in json.loads(mlmodel["signature"]["inputs"])]
-        if booster.feature_names != signature:
-            raise ArtifactError(
-                f"The signature of {what} does not match its booster: columns {signature}, features"
-                f" {booster.feature_names}"
-            )
-        categories = dict(booster.get_categories(export_to_arrow=True).to_arrow())
-        return cls(version, tuple(Column(n, categories[n]) for n in signature), booster)
+        return cls(version, *read_artifact(folder, f"{version.name} version {version.version}"))
 
     def predict(self, table: pa.Table) -> npt.NDArray[np.float32]:
         """Return one prediction per row, float32 of shape (rows,).
@@ -88,6 +53,42 @@ class Scorer:
         infinite number is scored as what it is, as MLflow's doors do.
         """
         return self.booster.inplace_predict(encode(table, self.columns))  # type: ignore[no-any-return]  # xgboost has no types
+
+
+def read_artifact(folder: Path, what: str) -> tuple[tuple[Column, ...], Any]:
+    """Read the columns and the booster of an artifact; `what` names it in an `ArtifactError`."""
+    import xgboost as xgb
+
+    described = folder / "MLmodel"
+    mlmodel = yaml.safe_load(described.read_text()) if described.is_file() else {}
+    flavor = mlmodel.get("flavors", {}).get("xgboost")
+    loader = folder / "code" / LOADER.name
+    if flavor is None or not mlmodel.get("signature") or not loader.is_file():
+        raise ArtifactError(
+            f"{what} is not an artifact that Greenroom logged: expected the flavor xgboost, a signature"
+            f" and code/{LOADER.name}. Log it through: mlflow run ."
+        )
+    if hashlib.sha256(loader.read_bytes()).hexdigest() != LOADER_SHA256:
+        raise ArtifactError(
+            f"{what} holds a code/{loader.name} that is not the loader of this Greenroom; train"
+            " it again with this one, or score it with the one that logged it"
+        )
+    booster = xgb.Booster()
+    try:
+        booster.load_model(folder / flavor["data"])
+    except xgb.core.XGBoostError as error:
+        raise ArtifactError(
+            f"{what} was written by XGBoost {flavor.get('xgb_version')} and cannot be read by"
+            f" XGBoost {xgb.__version__}, which runs here"
+        ) from error
+    signature = [column["name"] for column in json.loads(mlmodel["signature"]["inputs"])]
+    if booster.feature_names != signature:
+        raise ArtifactError(
+            f"The signature of {what} does not match its booster: columns {signature}, features"
+            f" {booster.feature_names}"
+        )
+    categories = dict(booster.get_categories(export_to_arrow=True).to_arrow())
+    return tuple(Column(n, categories[n]) for n in signature), booster
 
 
 def encode(table: pa.Table, columns: tuple[Column, ...]) -> npt.NDArray[np.float32]:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from registry.connection import translated
+from registry.errors import RegistryError
 
 if TYPE_CHECKING:
-    from registry.connection import Registry
-    from registry.versions import ModelVersion
+    from collections.abc import Mapping
 
-VALIDATION_TAG = "greenroom.validation"
+# A verdict is copied into the ledger, which is read often and never shortened.
+_MOST_BYTES = 200_000
 
 
 @dataclass(frozen=True)
@@ -32,19 +33,40 @@ class Validation:
     rows: int = 0
     compared_with: str = ""
 
+    @classmethod
+    def from_plain(cls, plain: Mapping[str, Any]) -> Validation:
+        """Read what `to_plain` wrote, from anywhere; raises `RegistryError` naming what is wrong."""
+        kinds = {
+            "passed": bool,
+            "digest": str,
+            "run_id": str,
+            "metrics": dict,
+            "reasons": list,
+            "window": str,
+            "rows": int,
+            "compared_with": str,
+        }
+        for key in plain:
+            if key not in kinds:
+                raise RegistryError(f"A verdict has no {key!r}; expected {', '.join(kinds)}")
+        for key, kind in kinds.items():
+            needed = key in ("passed", "digest", "run_id", "metrics", "reasons")
+            if (needed or key in plain) and type(plain.get(key)) is not kind:
+                raise RegistryError(
+                    f"The verdict's {key} is {plain.get(key)!r:.80}, expected {kind.__name__}"
+                )
+        for name, value in plain["metrics"].items():
+            if type(value) not in (int, float) or not math.isfinite(value):
+                raise RegistryError(
+                    f"The verdict's metric {name!r:.80} is {value!r:.80}, expected a finite number"
+                )
+        if not all(isinstance(reason, str) for reason in plain["reasons"]):
+            raise RegistryError("The verdict's reasons are expected to be sentences")
+        size = len(json.dumps(plain))
+        if size > _MOST_BYTES:
+            raise RegistryError(f"The verdict has {size:,} characters, expected at most {_MOST_BYTES:,}")
+        return cls(**{**plain, "reasons": tuple(plain["reasons"])})
 
-def record_validation(registry: Registry, version: ModelVersion, validation: Validation) -> None:
-    """Write the verdict on the version; the newest one counts."""
-    with translated(f"record the validation of {version.name} version {version.version}"):
-        registry.client.set_model_version_tag(
-            version.name, str(version.version), VALIDATION_TAG, json.dumps(asdict(validation))
-        )
-
-
-def read_validation(version: ModelVersion) -> Validation | None:
-    """Read the newest verdict on a version; None where it was never validated."""
-    text = version.tags.get(VALIDATION_TAG)
-    if text is None:
-        return None
-    fields = json.loads(text)
-    return Validation(**{**fields, "reasons": tuple(fields["reasons"])})
+    def to_plain(self) -> dict[str, Any]:
+        """Return it as JSON values."""
+        return {**asdict(self), "reasons": list(self.reasons)}

@@ -5,12 +5,12 @@ from __future__ import annotations
 import datetime as dt
 import json
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from registry.connection import translated
 from registry.errors import NothingOnStageError, UnknownVersionError
-from registry.manifest import Manifest
+from registry.manifest import MANIFEST_TAG, Manifest
 from registry.stages import ALIAS, Stage, stage_of
 
 if TYPE_CHECKING:
@@ -18,9 +18,6 @@ if TYPE_CHECKING:
     from mlflow.entities.model_registry import RegisteredModel
 
     from registry.connection import Registry
-
-AUTHOR_TAG = "greenroom.author"
-MANIFEST_TAG = "greenroom.manifest"
 
 _MODEL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _MODEL_URI = re.compile(r"models:/(?P<name>[^/@]+)(?:/(?P<at>[^/@]+)|@(?P<alias>[^/@]+))")
@@ -31,7 +28,7 @@ _HIGHEST_VERSION = 2**31 - 1
 
 @dataclass(frozen=True)
 class ModelVersion:
-    """A registered model version. `tags` are MLflow's, the platform's own under `greenroom.`."""
+    """A registered model version. The server wrote down its author and its manifest."""
 
     name: str
     version: int
@@ -41,7 +38,6 @@ class ModelVersion:
     source: str
     created_at: dt.datetime
     manifest: Manifest | None
-    tags: dict[str, str] = field(repr=False, hash=False)
 
     @property
     def uri(self) -> str:
@@ -145,16 +141,14 @@ def find_model(registry: Registry, name: str) -> RegisteredModel:
 
 def read_version(version: MlflowVersion) -> ModelVersion:
     """Read MLflow's description of a version."""
-    tags = dict(version.tags)
-    manifest = tags.get(MANIFEST_TAG)
+    manifest = version.tags.get(MANIFEST_TAG)
     return ModelVersion(
         name=version.name,
         version=int(version.version),
         stage=stage_of(version),
-        author=tags.get(AUTHOR_TAG),
+        author=version.user_id or None,
         run_id=version.run_id or None,
         source=version.source,
         created_at=dt.datetime.fromtimestamp(version.creation_timestamp / 1000, dt.UTC),
         manifest=Manifest.from_files(json.loads(manifest)) if manifest else None,
-        tags=tags,
     )

@@ -112,14 +112,13 @@ def delivered(roles: dict[str, dict[str, str]]) -> str:
 
 @pytest.fixture(scope="session")
 def in_production(roles: dict[str, dict[str, str]], delivered: str) -> int:
-    """A version trained on January to June, validated on July, requested, approved, in Production."""
+    """A version trained on January to June, validated on July, requested, approved: in Production."""
     assert delivered
     steps = [
         ("author", "-m projects train flight_delay --until 2013-06-30"),
         ("author", "-m projects validate flight_delay --version 1"),
         ("author", "-m registry request flight-delay 1 --reason first"),
         ("reviewer", "-m registry approve flight-delay 1 --reason looked"),
-        ("operator", "-m registry promote flight-delay 1 --to Production --reason live"),
     ]
     for role, command in steps:
         done = run_command([sys.executable, *command.split()], roles[role])

@@ -27,9 +27,7 @@ def scorer() -> Scorer:
     label = (codes + table["distance"].to_numpy() / 1000 + rng.normal(size=400) > 2).astype(float)
     matrix = xgb.QuantileDMatrix(table, label=label, enable_categorical=True)
     booster = xgb.train({"objective": "binary:logistic", "max_depth": 3}, matrix, 5)
-    version = ModelVersion(
-        "tiny", 1, Stage.PRODUCTION, "author", None, "", dt.datetime.now(dt.UTC), None, tags={}
-    )
+    version = ModelVersion("tiny", 1, Stage.PRODUCTION, "author", None, "", dt.datetime.now(dt.UTC), None)
     return Scorer(
         version, (Column("carrier", pa.array(CATEGORIES)), Column("distance"), Column("temp")), booster
     )

@@ -59,7 +59,7 @@ def test_the_demo_killed_half_way_can_be_begun_again(environment: dict[str, str]
     for line in (
         r"deliver +author +Delivered 336,776 rows, 2013-01-01 to 2013-12-31",
         r"validate +author +validation passed auc is 0\.7",
-        r"approve +reviewer +flight-delay version \d+ is approved by reviewer",
+        r"approve +reviewer +flight-delay version \d+ is in Production",
         r"score +operator +2013-07-02: 945 rows = 903 scored \+ 42 quarantined",
         r"compare +operator +966 rows of 2013-07-01 answered bit for bit as the batch job wrote them",
         r"score +operator +2013-10-01: 965 rows = .* by flight-delay version \d+",

@@ -13,8 +13,7 @@ from commands import As, Ran
 import registry
 from projects.__main__ import main
 from projects.declaration import read_project
-from registry import ModelVersion, Registry, find_version
-from registry.validation import read_validation
+from registry import ModelVersion, Registry, find_version, read_review
 from storage import S3Settings, Store
 
 REGISTERED = re.compile(r"Registered flight-delay version (\d+), trained on (\S+ to \S+)\n")
@@ -87,8 +86,9 @@ def test_training_says_what_it_registered_and_what_comes_next(sampled: tuple[Ran
 
 def test_a_version_knows_its_author_and_manifest(sampled: tuple[Ran, ModelVersion]) -> None:
     _, version = sampled
-    assert version.author == version.tags["greenroom.author"] == "author"
-    assert json.loads(version.tags["greenroom.manifest"]).keys() >= {"MLmodel", "model.ubj"}
+    assert version.author == "author"
+    assert version.manifest is not None
+    assert {f.path for f in version.manifest.files} >= {"MLmodel", "model.ubj"}
     assert version.stage == "None"
 
 
@@ -170,7 +170,7 @@ def test_a_version_as_good_as_the_champion_passes(
     assert [line.split(" is ")[0].strip() for line in said] == ["auc", "log_loss", "auc", "log_loss"]
     assert judged == "  judged on 2013-07-01 to 2013-07-31, 28,293 rows; compared with version 1"
 
-    verdict = read_validation(find_version(at, "flight-delay", version.version))
+    verdict = read_review(at, "flight-delay", version.version).validation
     assert verdict is not None
     assert verdict.passed
     assert verdict.digest == version.digest
@@ -194,7 +194,7 @@ def test_a_version_as_good_as_the_champion_passes(
 
 
 def test_the_first_version_had_no_champion_to_beat(at: Registry, first: ModelVersion) -> None:
-    verdict = read_validation(first)
+    verdict = read_review(at, "flight-delay", first.version).validation
     assert verdict is not None
     assert verdict.passed
     assert verdict.digest == first.digest
@@ -213,7 +213,7 @@ def test_a_version_worse_than_the_champion_fails_with_the_reason(
         r"\n  auc is 0\.\d{4}, the champion's 0\.\d{4}; expected no more than 0.005 worse", ran.out
     )
 
-    verdict = read_validation(find_version(at, "flight-delay", version.version))
+    verdict = read_review(at, "flight-delay", version.version).validation
     assert verdict is not None
     assert not verdict.passed
     assert verdict.digest == version.digest
@@ -225,7 +225,7 @@ def test_the_newest_verdict_counts(author: As, at: Registry, again: tuple[Ran, M
     _, version = again
     # One December day, half a year later: not the days it was trained for.
     december = validate(author, version.version, "--since", "2013-12-05", "--until", "2013-12-05")
-    verdict = read_validation(find_version(at, "flight-delay", version.version))
+    verdict = read_review(at, "flight-delay", version.version).validation
     assert verdict is not None
     assert (december.code == 0) == verdict.passed
     name = at.client.get_run(verdict.run_id).data.tags["mlflow.runName"]

@@ -134,17 +134,28 @@ def test_an_artifact_gone_though_ready(at: Registry, tiny: ModelVersion, admin: 
     assert list((at.cache / "models").iterdir()) == []
 
 
-def test_a_version_registered_past_us_is_not_loaded(at: Registry, tiny: ModelVersion) -> None:
+def test_a_version_registered_with_mlflows_own_client_has_a_manifest_too(
+    at: Registry, tiny: ModelVersion
+) -> None:
     model_id = tiny.source.removeprefix("models:/")
     at.client.create_model_version(
         tiny.name, tiny.source, tiny.run_id, model_id=model_id, await_creation_for=0
     )
-    stranger = registry.find_version(at, tiny.name, 2)
-    assert (stranger.manifest, stranger.digest, stranger.author) == (None, None, None)
+    second = registry.find_version(at, tiny.name, 2)
+    assert (second.digest, second.author) == (tiny.digest, "author")
+    assert registry.load(at, second).version == second
+
+
+def test_a_version_without_an_artifact_is_not_loaded(at: Registry, model: str) -> None:
+    run_id = at.client.create_run("0").info.run_id
+    at.client.create_registered_model(model)
+    at.client.create_model_version(model, f"runs:/{run_id}/model", run_id, await_creation_for=0)
+    empty = registry.find_version(at, model, 1)
+    assert (empty.manifest, empty.digest) == (None, None)
     with pytest.raises(ArtifactError) as refused:
-        registry.load(at, stranger)
+        registry.load(at, empty)
     assert str(refused.value) == (
-        f"{tiny.name} version 2 was registered without a manifest, so nobody can say what its artifact"
+        f"{model} version 1 was registered without a manifest, so nobody can say what its artifact"
         " should be. Register it through: mlflow run ."
     )
 

@@ -70,19 +70,20 @@ def test_a_version_is_listed_and_shown(at: Registry, model: str, author: As, rev
         f"digest {version.digest}",
         "validation none",
         "request none",
-        "approval none",
+        "champion none",
+        "you may archive",
     ):
         assert line in said
     assert any(re.fullmatch(r"model\.ubj [\d,]+ bytes", line) for line in said)
 
     validate_tiny(at, version, passed=False)
     shown = reviewer(main, "show", model, "None")
-    assert "failed, run run" in shown.out
+    assert re.search(r"failed, by author, [0-9: -]+, run run", shown.out)
     assert "auc is 0.5; expected more" in shown.out
     full = json.loads(author(main, "show", model, "1", "--json").out)
     assert {k: full[k] for k in plain} == plain
     assert full["validation"]["passed"] is False
-    assert (full["request"], full["approval"]) == (None, None)
+    assert (full["request"], full["approvals"]) == (None, [])
 
 
 @pytest.mark.parametrize("name", ["no-such-model", "a/b", "$(id)", "a" * 300])
@@ -94,7 +95,9 @@ def test_a_version_is_listed_and_shown(at: Registry, model: str, author: As, rev
         ["show", "NAME", "latest"],
         ["request", "NAME", "1", "--reason", "x"],
         ["approve", "NAME", "1", "--reason", "x"],
-        ["promote", "NAME", "1", "--to", "Production", "--reason", "x"],
+        ["reject", "NAME", "1", "--reason", "x"],
+        ["withdraw", "NAME", "1", "--reason", "x"],
+        ["archive", "NAME", "1", "--reason", "x"],
         ["rollback", "NAME", "--reason", "x"],
         ["rollback", "NAME", "--to", "1", "--reason", "x"],
         ["history", "NAME"],

@@ -1,7 +1,5 @@
 """Names of versions resolve to one version, or are refused with what was expected."""
 
-import datetime as dt
-
 import pytest
 from tiny_versions import register_tiny, validate_tiny
 
@@ -32,7 +30,7 @@ def tiny(at: Registry, name: str) -> str:
     except UnknownVersionError:
         version = register_tiny(at, name)
         validate_tiny(at, version)
-        registry.promote(at, name, 1, Stage.STAGING, "validated", dt.datetime.now(dt.UTC))
+        registry.decide(at, registry.Act.REQUEST, name, 1, "validated")
     return name
 
 

@@ -60,4 +60,4 @@ def validate_tiny(at: Registry, version: ModelVersion, *, passed: bool = True) -
 
 
 def unregistered(name: str = "tiny") -> ModelVersion:
-    return ModelVersion(name, 1, Stage.NONE, "author", None, "", dt.datetime.now(dt.UTC), None, tags={})
+    return ModelVersion(name, 1, Stage.NONE, "author", None, "", dt.datetime.now(dt.UTC), None)

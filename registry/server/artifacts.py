@@ -1,0 +1,147 @@
+"""The bytes behind a version, read by the server itself: fixed once, and looked for before a decision."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlparse
+
+from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import TEMPORARILY_UNAVAILABLE
+from mlflow.server import handlers
+from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+from mlflow.store.artifact.runs_artifact_repo import RunsArtifactRepository
+
+from registry.errors import ArtifactError
+from registry.formats import format_of, signature_of
+from registry.manifest import Manifest
+from storage import StorageError
+from storage.aws_errors import translated
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from mlflow.store.artifact.artifact_repo import ArtifactRepository
+
+_PROXIED = "mlflow-artifacts"
+
+
+def fix(location: str) -> dict[str, Any] | None:
+    """Read the artifact at `location`; None where nothing is there yet.
+
+    Returns `manifest` (path to size in bytes and SHA-256), `digest`, `format` and `signature`.
+    """
+    with tempfile.TemporaryDirectory(prefix="greenroom-") as scratch:
+        try:
+            with translated("read", location):
+                repository, path = _open(location)
+                if next(_files(repository, path), None) is None:
+                    return None
+                folder = Path(repository.download_artifacts(path, dst_path=scratch))
+        except StorageError as error:
+            raise MlflowException(f"{error}. Try again", TEMPORARILY_UNAVAILABLE) from error
+        manifest = Manifest.of(folder)
+        return {
+            "manifest": {f.path: [f.size_bytes, f.sha256] for f in manifest.files},
+            "digest": manifest.digest,
+            "format": format_of(folder, manifest),
+            "signature": signature_of(folder),
+        }
+
+
+def obstacle(location: str, manifest: dict[str, Any]) -> str | None:
+    """Say what a look at names and sizes finds wrong with an artifact; a load checks every byte."""
+    try:
+        with translated("look at", location):
+            repository, path = _open(location)
+            found = dict(_files(repository, path))
+    except (MlflowException, StorageError, OSError) as error:
+        return f"Its artifact cannot be looked at: {str(error)[:200]}. Try again, or see the server's log."
+    for name in sorted(manifest.keys() | found.keys()):
+        if name not in found:
+            return f"Its artifact is not whole any more: the file {name!r} is missing. Register it again."
+        if name not in manifest:
+            return f"Its artifact was changed: the file {name!r} was added. Register a new version."
+        # A store that does not tell sizes says None.
+        if found[name] is not None and found[name] != manifest[name][0]:
+            return (
+                f"Its artifact was changed: {name!r} has {found[name]:,} bytes, registered with"
+                f" {manifest[name][0]:,}. Register a new version."
+            )
+    return None
+
+
+def names_in(location: str, folder: str) -> list[str]:
+    """Return the paths of the files in one folder below `location`, without those in folders of its own."""
+    repository, path = _open(location)
+    listed = repository.list_artifacts("/".join(part for part in (path, folder) if part))
+    return [_below(path, entry.path) for entry in listed if not entry.is_dir]
+
+
+def read_file(location: str, name: str, sha256: str) -> bytes:
+    """Read one file of a registered artifact. Raises `ArtifactError` where it is not as registered."""
+    repository, path = _open(location)
+    with tempfile.TemporaryDirectory(prefix="greenroom-") as scratch:
+        found = repository.download_artifacts(f"{path}/{name}" if path else name, dst_path=scratch)
+        content = Path(found).read_bytes()
+    if hashlib.sha256(content).hexdigest() != sha256:
+        raise ArtifactError(f"The file {name!r} is not the one that was registered")
+    return content
+
+
+def fetch(location: str, manifest: dict[str, Any], what: str, cache: Path) -> Path:
+    """Return the folder of a registered artifact in `cache`, by digest, every byte of it checked.
+
+    Raises `ArtifactError`, naming the file, where it is not as it was registered.
+    """
+    expected = Manifest.from_files(manifest)
+    cached = cache / expected.digest
+    if not cached.is_dir():
+        cache.mkdir(parents=True, exist_ok=True)
+        repository, path = _open(location)
+        scratch = Path(tempfile.mkdtemp(prefix=".download-", dir=cache))
+        try:
+            folder = Path(repository.download_artifacts(path, dst_path=str(scratch)))
+            expected.verify(folder, what)
+            # Another worker may have been faster; what it left is checked below like any other.
+            with suppress(OSError):
+                folder.rename(cached)
+        finally:
+            shutil.rmtree(scratch, ignore_errors=True)
+    expected.verify(cached, f"{what}, in the server's cache,")
+    return cached
+
+
+def proxied_path(location: str) -> str | None:
+    """Return where a proxied artifact lies below the server's artifact root; None if it is not proxied."""
+    parsed = urlparse(location)
+    return parsed.path.strip("/") if parsed.scheme == _PROXIED else None
+
+
+def _open(location: str) -> tuple[ArtifactRepository, str]:
+    if location.startswith("runs:/"):
+        run_id, below = RunsArtifactRepository.parse_runs_uri(location)
+        root = handlers._get_tracking_store().get_run(run_id).info.artifact_uri  # noqa: SLF001  # as handlers do
+        location = f"{root.rstrip('/')}/{below}"
+    path = proxied_path(location)
+    if path is not None:
+        return handlers._get_artifact_repo_mlflow_artifacts(), path  # noqa: SLF001  # its settings are its own
+    return get_artifact_repository(location), ""
+
+
+def _files(repository: ArtifactRepository, path: str) -> Iterator[tuple[str, int | None]]:
+    folders = [path]
+    while folders:
+        for entry in repository.list_artifacts(folders.pop()):
+            if entry.is_dir:
+                folders.append(entry.path)
+            else:
+                yield _below(path, entry.path), entry.file_size
+
+
+def _below(path: str, name: str) -> str:
+    return name.removeprefix(f"{path}/") if path else name

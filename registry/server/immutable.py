@@ -1,0 +1,81 @@
+"""Keeps the artifact of a registered version as it is, where clients write artifacts through the server.
+
+Digests find a changed file when it is loaded; this refuses to change it in the first place. What is
+uploaded straight to S3 never passes here: there, digests are the wall.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+from mlflow.exceptions import MlflowException
+from mlflow.utils.uri import validate_path_is_safe
+from starlette.concurrency import run_in_threadpool
+from starlette.responses import JSONResponse
+
+from registry.server import artifacts
+from registry.server.install import DELETED
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from sqlalchemy.engine import Engine
+
+_PROXY = re.compile(r"/mlflow-artifacts/(?:artifacts|mpu/[a-z]+)/(?P<path>.+)", re.DOTALL)
+_REGISTERED = sa.text(
+    "SELECT v.name, v.version, v.current_stage, v.storage_location FROM model_versions v"
+    " JOIN model_version_tags t ON t.workspace = v.workspace AND t.name = v.name AND t.version = v.version"
+    " WHERE t.key = 'greenroom.manifest' AND v.current_stage <> :deleted"
+    " AND v.storage_location LIKE 'mlflow-artifacts:%'"
+)
+
+
+def refusal(engine: Engine, method: str, url_path: str) -> str | None:
+    """Say why a request may not write where it wants to; None where it may.
+
+    Nobody adds to a registered artifact or replaces a file of it. It can be deleted, as `mlflow gc`
+    does, unless its version is on stage.
+    """
+    found = _PROXY.search(url_path)
+    if found is None or method not in {"PUT", "POST", "PATCH", "DELETE"}:
+        return None
+    try:
+        # What MLflow will make of it: decoded as often as it takes.
+        path = posixpath.normpath(validate_path_is_safe(found["path"])).strip("/")
+    except MlflowException:
+        return None  # which MLflow refuses by itself
+    with engine.connect() as connection:
+        rows = connection.execute(_REGISTERED, {"deleted": DELETED}).all()
+    for name, version, stage, location in rows:
+        if method == "DELETE" and stage not in ("Staging", "Production"):
+            continue
+        root = artifacts.proxied_path(location) or ""
+        if f"{path}/".startswith(f"{root}/") or (method == "DELETE" and f"{root}/".startswith(f"{path}/")):
+            return (
+                f"{posixpath.basename(path)!r} belongs to {name} version {version}, whose artifact is fixed"
+                " since it was registered. Log a new model instead."
+            )
+    return None
+
+
+class KeepsArtifacts:
+    """The same as a layer of the ASGI app, inside MLflow's login."""
+
+    def __init__(self, app: Callable[..., Awaitable[None]], engine: Engine) -> None:
+        self.app = app
+        self.engine = engine
+
+    async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
+        """Answer 400 where the rule says so, else pass the request on."""
+        if scope["type"] == "http":
+            said = None
+            if _PROXY.search(scope["path"]):
+                said = await run_in_threadpool(refusal, self.engine, scope["method"], scope["path"])
+            if said:
+                body = {"error_code": "INVALID_PARAMETER_VALUE", "message": said}
+                await JSONResponse(body, status_code=400)(scope, receive, send)
+                return
+        await self.app(scope, receive, send)

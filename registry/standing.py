@@ -1,0 +1,70 @@
+"""Where a version stands: what the ledger's lines about it add up to. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from registry.ledger import Action
+from registry.stages import Stage
+from registry.validation import Validation
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from registry.ledger import Line
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What is known of a version that is registered now.
+
+    `request` is the open request; `approvals` are those it got so far. `artifact` is what the server
+    found in the artifact when it fixed the digest: manifest, format, signature.
+    """
+
+    author: str | None = None
+    digest: str | None = None
+    artifact: dict[str, Any] | None = None
+    verdict: Line | None = None
+    request: Line | None = None
+    approvals: tuple[Line, ...] = ()
+    decision: Line | None = None
+    was_in_production: bool = False
+
+    @property
+    def validation(self) -> Validation | None:
+        """The newest verdict on it."""
+        return Validation.from_plain(self.verdict.evidence["validation"]) if self.verdict else None
+
+
+def standing_of(lines: Iterable[Line]) -> Standing:
+    """Add up the lines about one version, oldest first.
+
+    A number is used again where a model was deleted and made anew: what was said before that does not
+    count for the new one.
+    """
+    now = Standing()
+    for line in lines:
+        now = _after(now, line)
+        if line.to_stage is Stage.PRODUCTION:
+            now = replace(now, was_in_production=True)
+    return now
+
+
+def _after(now: Standing, line: Line) -> Standing:
+    match line.action:
+        case Action.REGISTERED:
+            author = line.evidence.get("author", line.by)
+            return Standing(author, line.digest, line.evidence.get("artifact"))
+        case Action.DELETED:
+            return Standing()
+        case Action.VALIDATED:
+            artifact = line.evidence.get("artifact", now.artifact)
+            return replace(now, verdict=line, digest=now.digest or line.digest, artifact=artifact)
+        case Action.REQUESTED:
+            return replace(now, request=line, approvals=(), decision=None)
+        case Action.APPROVED:
+            return replace(now, approvals=(*now.approvals, line))
+        case Action.REJECTED | Action.WITHDRAWN | Action.PROMOTED | Action.ROLLED_BACK | Action.ARCHIVED:
+            return replace(now, request=None, approvals=(), decision=line)
