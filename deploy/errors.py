@@ -41,6 +41,10 @@ class ServiceFailedError(DeployError):
     """A service ended, or was refused, before it was ready."""
 
 
+class MissingProgramError(DeployError):
+    """A program that Greenroom does not bring is not on this machine; the message says what to install."""
+
+
 class StateFolderError(DeployError):
     """A folder is not one of ours, so nothing is written to it or removed from it."""
 

@@ -6,6 +6,7 @@ them was left.
 """
 
 import os
+import pwd
 import signal
 import subprocess
 import time
@@ -13,6 +14,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 _MARKER = "GREENROOM_SERVICE"
 _POLL_S = 0.05
@@ -28,11 +30,18 @@ class Process:
 
 
 def spawn(
-    command: Sequence[str], *, marker: str, environment: Mapping[str, str], folder: Path, log: Path
+    command: Sequence[str],
+    *,
+    marker: str,
+    environment: Mapping[str, str],
+    folder: Path,
+    log: Path,
+    user: str | None = None,
 ) -> Process:
     """Start a process in `folder`, in a session of its own, with its output in `log`.
 
-    The log of the start before is kept beside it as `NAME.previous`.
+    The log of the start before is kept beside it as `NAME.previous`. With `user`, which only root can
+    give, it has that user's rights and those of its group, and no others.
     """
     with suppress(FileNotFoundError):
         log.replace(log.with_name(log.name + ".previous"))
@@ -47,10 +56,18 @@ def spawn(
             # Ctrl-C in the terminal that started it is not meant for it.
             start_new_session=True,
             umask=0o077,
+            **as_user(user),
         )
     # It is to outlive this command: Popen must not warn that nobody waited for its end.
     child.returncode = 0
     return Process(child.pid, _started(child.pid) or "ended")
+
+
+def as_user(user: str | None) -> dict[str, Any]:
+    """Say to `subprocess` whose rights a process has; those of this one where `user` is None."""
+    if user is None:
+        return {}
+    return {"user": user, "group": pwd.getpwnam(user).pw_gid, "extra_groups": []}
 
 
 def is_alive(process: Process) -> bool:
@@ -84,13 +101,13 @@ def command_of(process: Process) -> tuple[str, ...]:
     return ()
 
 
-def stop(marker: str, *, timeout_s: float = 15.0) -> bool:
+def stop(marker: str, *, timeout_s: float = 15.0, politely: signal.Signals = signal.SIGTERM) -> bool:
     """End every process under a marker; politely, and after `timeout_s` by force.
 
     Answers whether there was anything to end.
     """
     found = find(marker)
-    for number, patience_s in ((signal.SIGTERM, timeout_s), (signal.SIGKILL, _KILL_TIMEOUT_S)):
+    for number, patience_s in ((politely, timeout_s), (signal.SIGKILL, _KILL_TIMEOUT_S)):
         deadline = time.monotonic() + patience_s
         for process in find(marker):
             _send(process, number)
