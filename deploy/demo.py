@@ -145,6 +145,7 @@ def _print_what_happened(play: _Play, stack: Stack, seconds: float) -> None:
     _say(
         f"  MLflow  {stack.mlflow_uri}  (models, runs, plots; log in as author, reviewer, operator or admin)"
     )
+    _say(f"  review  {stack.mlflow_uri}/review/  (what waits, who decided what, and why)")
     _say(f"  S3      {stack.s3_endpoint}  (s3://greenroom/flight_delay/predictions)")
     _say("  make env ROLE=reviewer prints a role's password and variables; make down stops the stack")
 
