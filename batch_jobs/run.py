@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from batch_jobs.job import BatchJob
-    from registry import Registry, Scorer
+    from registry import AnyScorer, Registry
     from storage import RowBatch, S3Settings, Snapshot, Store
 
 
@@ -58,7 +58,7 @@ class RunReport:
     seconds: float
 
 
-def run_partition(job: BatchJob, date: dt.date, scorer: Scorer, at: Workplace) -> RunReport:
+def run_partition(job: BatchJob, date: dt.date, scorer: AnyScorer, at: Workplace) -> RunReport:
     """Score one day with an already resolved version, and publish both outcomes in one commit.
 
     Raises `UnfitDataError` where there is no input, or it is unfit; then nothing is published.

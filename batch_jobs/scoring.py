@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from batch_jobs.conform import ColumnKind
     from expectations import Report, Suite
-    from registry import Scorer
+    from registry import AnyScorer
     from storage import RowBatch
 
 # In "wind_speed is 1048.36, expected …": what makes two rows' reasons different.
@@ -70,7 +70,7 @@ class _Rows:
     row_of: list[int] = field(default_factory=list)
 
 
-def score_rows(batches: Iterable[tuple[str, RowBatch]], scorer: Scorer, rules: Rules) -> Outcome:
+def score_rows(batches: Iterable[tuple[str, RowBatch]], scorer: AnyScorer, rules: Rules) -> Outcome:
     """Check and score all rows of a partition, given as (file, rows) in order.
 
     Raises `UnfitDataError`, with the report in the message, where the partition as a whole is unfit.
@@ -113,7 +113,7 @@ def score_rows(batches: Iterable[tuple[str, RowBatch]], scorer: Scorer, rules: R
 
 
 def _read(
-    batches: Iterable[tuple[str, RowBatch]], scorer: Scorer, rules: Rules
+    batches: Iterable[tuple[str, RowBatch]], scorer: AnyScorer, rules: Rules
 ) -> tuple[_Rows, list[BadRow]]:
     columns: dict[str, ColumnKind] = dict.fromkeys(rules.row_key, "text")
     columns |= {c.name: "number" if c.categories is None else "text" for c in scorer.columns}

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from registry.policy import Act
     from registry.registration import register
     from registry.reviews import Review, decide, list_requests, read_history, read_review, record_validation
-    from registry.scorer import Scorer
+    from registry.scorer import AnyScorer, Scorer
     from registry.stages import Stage
     from registry.validation import Validation
     from registry.versions import ModelVersion, find_version, list_versions, resolve
@@ -72,7 +72,7 @@ _HOMES = {
         "read_review",
         "record_validation",
     ),
-    "scorer": ("Scorer",),
+    "scorer": ("AnyScorer", "Scorer"),
     "stages": ("Stage",),
     "validation": ("Validation",),
     "versions": (
@@ -88,6 +88,7 @@ __all__ = [
     "LOADER",
     "Act",
     "Action",
+    "AnyScorer",
     "ArtifactError",
     "Line",
     "Live",

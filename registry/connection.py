@@ -14,6 +14,7 @@ from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException, RestException
 
 from registry.errors import RegistryError, RegistryUnavailableError, UnknownVersionError
+from registry.formats import FORMATS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -23,12 +24,16 @@ _LOGIN = re.compile(r"//[^/@\s]*@")
 
 @dataclass(frozen=True)
 class Registry:
-    """One MLflow server, seen as one user; `cache` is the folder for verified artifacts."""
+    """One MLflow server, seen as one user.
+
+    `cache` is the folder for verified artifacts; `formats` are those that may be loaded here.
+    """
 
     client: MlflowClient
     uri: str
     user: str
     cache: Path
+    formats: tuple[str, ...] = ("xgboost",)
 
 
 def connect(environment: Mapping[str, str]) -> Registry:
@@ -53,7 +58,18 @@ def connect(environment: Mapping[str, str]) -> Registry:
     cache = environment.get("GREENROOM_CACHE_DIR") or str(Path(home) / "greenroom")
     user = environment.get("MLFLOW_TRACKING_USERNAME") or getpass.getuser()
     with translated("connect to MLFLOW_TRACKING_URI"):
-        return Registry(MlflowClient(uri, uri), uri, user, Path(cache))
+        return Registry(MlflowClient(uri, uri), uri, user, Path(cache), _formats(environment))
+
+
+def _formats(environment: Mapping[str, str]) -> tuple[str, ...]:
+    text = environment.get("GREENROOM_ARTIFACT_FORMATS") or FORMATS[0]
+    formats = tuple(word.strip() for word in text.split(","))
+    for found in formats:
+        if found not in FORMATS:
+            raise RegistryError(
+                f"GREENROOM_ARTIFACT_FORMATS names {found!r:.40}, expected some of {', '.join(FORMATS)}"
+            )
+    return formats
 
 
 @contextmanager

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 LOADER = Path(__file__).with_name("greenroom_pyfunc.py")
 LOADER_SHA256 = hashlib.sha256(LOADER.read_bytes()).hexdigest()
 
+# What may go on stage, or be loaded, where the settings say so; the first is all that they say by default.
+FORMATS = ("xgboost", "pyfunc")
+
 # All that an artifact without code of its own consists of, beside its booster.
 _DATA_FILES = {
     "MLmodel",

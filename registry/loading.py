@@ -10,7 +10,10 @@ from typing import TYPE_CHECKING
 
 from registry.connection import translated
 from registry.errors import ArtifactError
-from registry.scorer import Scorer
+from registry.foreign import ForeignScorer
+from registry.formats import format_of
+from registry.manifest import Manifest
+from registry.scorer import AnyScorer, Scorer
 from registry.versions import ModelVersion, resolve
 
 if TYPE_CHECKING:
@@ -19,13 +22,17 @@ if TYPE_CHECKING:
     from registry.connection import Registry
 
 
-def load(registry: Registry, version: ModelVersion | str) -> Scorer:
-    """Return the fast scorer of a version, given itself or as a URI (`models:/NAME/Production`).
+def load(registry: Registry, version: ModelVersion | str) -> AnyScorer:
+    """Return the scorer of a version, given itself or as a URI (`models:/NAME/Production`).
 
-    The artifact's digest is checked before a byte of it is parsed, and no code in it is run.
+    The artifact's digest is checked before a byte of it is parsed. No code in it is run, unless
+    `registry.formats` allows `pyfunc` and the artifact is not one of ours.
     """
     found = resolve(registry, version) if isinstance(version, str) else version
-    return Scorer.read(fetch(registry, found), found)
+    folder = fetch(registry, found)
+    if "pyfunc" in registry.formats and format_of(folder, Manifest.of(folder)) == "pyfunc":
+        return ForeignScorer.read(folder, found)
+    return Scorer.read(folder, found)
 
 
 def fetch(registry: Registry, version: ModelVersion) -> Path:

@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from registry.errors import RegistryError
+from registry.formats import FORMATS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 POLICY = Path(__file__).with_name("policy.yaml")
 POLICY_VARIABLE = "GREENROOM_POLICY"
-
-FORMATS = ("xgboost", "pyfunc")
 
 
 @dataclass(frozen=True)

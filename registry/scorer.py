@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -30,6 +30,21 @@ class Column:
 
     name: str
     categories: pa.Array | None = None
+
+
+class AnyScorer(Protocol):
+    """What every loaded version offers, however it was loaded."""
+
+    @property
+    def version(self) -> ModelVersion:
+        """Which version it is."""
+
+    @property
+    def columns(self) -> tuple[Column, ...]:
+        """The raw columns it takes."""
+
+    def predict(self, table: pa.Table) -> npt.NDArray[np.float32]:
+        """Return one prediction per row of raw columns, float32 of shape (rows,)."""
 
 
 @dataclass(frozen=True)

@@ -2,18 +2,24 @@
 
 import os
 import shutil
+import warnings
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import mlflow.xgboost
 import numpy as np
 import pyarrow as pa
 import pytest
+import xgboost as xgb
 import yaml
+from mlflow.models import Model, ModelSignature
+from mlflow.types.schema import ColSpec, Schema
 from tiny_versions import register_tiny, unregistered
 
 import registry
 from deploy import Stack
-from registry import ArtifactError, ModelVersion, Registry, Scorer
+from registry import ArtifactError, ModelVersion, Registry, RegistryError, Scorer
 from storage import S3Settings, Store
 
 pytest_plugins = ["registry_fixtures"]
@@ -158,6 +164,33 @@ def test_a_version_without_an_artifact_is_not_loaded(at: Registry, model: str) -
         f"{model} version 1 was registered without a manifest, so nobody can say what its artifact"
         " should be. Register it through: mlflow run ."
     )
+
+
+def test_a_model_of_another_kind_is_loaded_only_where_that_is_allowed(at: Registry, model: str) -> None:
+    run_id = at.client.create_run("0").info.run_id
+    table = pa.table({"distance": np.linspace(0, 3000, 50)})
+    matrix = xgb.QuantileDMatrix(table, label=np.arange(50) > 25)
+    columns = Schema([ColSpec("double", "distance")])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # MLflow's own, on newer pandas
+        logged = Model.log(
+            artifact_path=None,
+            name="model",
+            flavor=mlflow.xgboost,
+            run_id=run_id,
+            xgb_model=xgb.train({"objective": "binary:logistic"}, matrix, 2),
+            signature=ModelSignature(inputs=columns),
+            pip_requirements=[],
+        )
+        version = registry.register(at, model, logged.model_uri, run_id)
+        with pytest.raises(ArtifactError, match="is not an artifact that Greenroom logged"):
+            registry.load(at, version)
+        scorer = registry.load(replace(at, formats=("xgboost", "pyfunc")), version)
+        low, high = scorer.predict(pa.table({"other": ["a", "b"], "distance": [1.0, 2900.0]}))
+    assert (low.dtype, low < 0.5 < high) == (np.float32, True)
+    assert [(c.name, c.categories) for c in scorer.columns] == [("distance", None)]
+    with pytest.raises(RegistryError, match="GREENROOM_ARTIFACT_FORMATS names 'onnx', expected some of"):
+        registry.connect({"MLFLOW_TRACKING_URI": at.uri, "GREENROOM_ARTIFACT_FORMATS": "xgboost, onnx"})
 
 
 def test_features_that_do_not_match_the_signature(at: Registry, model: str) -> None:

@@ -43,7 +43,9 @@ def environment(roles: dict[str, dict[str, str]], in_production: int) -> Iterato
 
 @pytest.fixture(scope="module")
 def scorer(environment: dict[str, str]) -> registry.Scorer:
-    return registry.load(registry.connect(environment), MODEL)
+    loaded = registry.load(registry.connect(environment), MODEL)
+    assert isinstance(loaded, registry.Scorer)
+    return loaded
 
 
 @pytest.fixture(scope="module")
