@@ -1,0 +1,104 @@
+"""`python -m benchmarks NAME`: measure, print a table, and end with one JSON object on the last line."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+_EXAMPLES = """examples:
+  python -m benchmarks registry
+  python -m benchmarks registry --rounds 20 --engine sqlite --json
+
+exit codes: 0 measured, 1 failed or a promise was broken, 2 usage, 75 try again, 130 interrupted"""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    options = _parser().parse_args(arguments)
+    from deploy import DeployError, TransientError
+
+    try:
+        return int(options.run(options))
+    except KeyboardInterrupt:
+        return _fail("interrupted", 130)
+    except (TransientError, TimeoutError) as error:
+        return _fail(error, 75)
+    except DeployError as error:
+        return _fail(error, 1)
+
+
+def _registry(options: argparse.Namespace) -> int:
+    from benchmarks.registry_actors import running_actors
+    from benchmarks.registry_calls import UnexpectedAnswerError
+    from benchmarks.registry_engines import Engine, run
+    from benchmarks.registry_figures import as_json, is_held, print_table
+    from benchmarks.registry_rounds import ACTORS
+
+    engines = [Engine(name) for name in options.engine or tuple(Engine)]
+    steps = len(engines) * (2 * options.rounds + options.calls)
+    try:
+        with running_actors(ACTORS) as actors, _progress(steps) as notify:
+            figures = [run(engine, actors, options.rounds, options.calls, notify) for engine in engines]
+    except UnexpectedAnswerError as error:
+        return _fail(error, 1)
+    except EOFError:
+        return _fail("an actor or the poller ended early; what it said is above", 1)
+    if not options.json:
+        print_table(figures)
+    print(as_json(figures, options.rounds))
+    return 0 if is_held(figures) else 1
+
+
+@contextmanager
+def _progress(steps: int) -> Iterator[Callable[[str], None]]:
+    """Show a bar on a terminal; in a pipe nothing."""
+    from rich.console import Console
+    from rich.progress import MofNCompleteColumn, Progress, TimeElapsedColumn
+
+    console = Console(stderr=True)
+    columns = (*Progress.get_default_columns(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
+        task = bar.add_task("starting servers", total=steps)
+        yield lambda what: bar.update(task, advance=1, description=what)
+
+
+def _positive(text: str) -> int:
+    if not (text.isascii() and text.isdecimal() and int(text) > 0):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1")
+    return int(text)
+
+
+def _fail(error: object, code: int) -> int:
+    print(f"benchmarks: {error}", file=sys.stderr)
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks",
+        description="Measure Greenroom side by side with what one would use instead.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    names = parser.add_subparsers(required=True, metavar="NAME")
+    registry = names.add_parser(
+        "registry",
+        allow_abbrev=False,
+        help="concurrent reviews, and what a transition costs, on stock MLflow and on Greenroom",
+    )
+    registry.add_argument("--rounds", type=_positive, default=200, help="on each server (default: 200)")
+    registry.add_argument("--calls", type=_positive, default=60, help="timed calls of a kind (default: 60)")
+    registry.add_argument(
+        "--engine", action="append", choices=("sqlite", "postgresql"), help="only this one; both without it"
+    )
+    registry.add_argument("--json", action="store_true", help="print the JSON object only")
+    registry.set_defaults(run=_registry)
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())
