@@ -39,10 +39,17 @@ ON_THE_STACK = (
 )
 
 
+# These have servers of their own, one for all files of a kind.
+WITH_THEIR_OWN_SERVER = ("tests/registry/test_review_pages", "tests/registry/test_review_")
+
+
 class OneStack(LoadScopeScheduling):  # type: ignore[misc]  # xdist ships no types
-    """Spreads tests over workers by file, and all that use the stack as one."""
+    """Spreads tests over workers by file, and all that share a server as one."""
 
     def _split_scope(self, nodeid: str) -> str:
+        for shared in WITH_THEIR_OWN_SERVER:
+            if nodeid.startswith(shared):
+                return shared
         return "stack" if nodeid.startswith(ON_THE_STACK) else nodeid.partition("::")[0]
 
 

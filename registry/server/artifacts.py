@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 import tempfile
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlparse
@@ -36,14 +36,11 @@ def fix(location: str) -> dict[str, Any] | None:
     Returns `manifest` (path to size in bytes and SHA-256), `digest`, `format` and `signature`.
     """
     with tempfile.TemporaryDirectory(prefix="greenroom-") as scratch:
-        try:
-            with translated("read", location):
-                repository, path = _open(location)
-                if next(_files(repository, path), None) is None:
-                    return None
-                folder = Path(repository.download_artifacts(path, dst_path=scratch))
-        except StorageError as error:
-            raise MlflowException(f"{error}. Try again", TEMPORARILY_UNAVAILABLE) from error
+        with _reached("read", location):
+            repository, path = _open(location)
+            if next(_files(repository, path), None) is None:
+                return None
+            folder = Path(repository.download_artifacts(path, dst_path=scratch))
         manifest = Manifest.of(folder)
         return {
             "manifest": {f.path: [f.size_bytes, f.sha256] for f in manifest.files},
@@ -56,10 +53,10 @@ def fix(location: str) -> dict[str, Any] | None:
 def obstacle(location: str, manifest: dict[str, Any]) -> str | None:
     """Say what a look at names and sizes finds wrong with an artifact; a load checks every byte."""
     try:
-        with translated("look at", location):
+        with _reached("look at", location):
             repository, path = _open(location)
             found = dict(_files(repository, path))
-    except (MlflowException, StorageError, OSError) as error:
+    except (MlflowException, OSError) as error:
         return f"Its artifact cannot be looked at: {str(error)[:200]}. Try again, or see the server's log."
     for name in sorted(manifest.keys() | found.keys()):
         if name not in found:
@@ -77,15 +74,16 @@ def obstacle(location: str, manifest: dict[str, Any]) -> str | None:
 
 def names_in(location: str, folder: str) -> list[str]:
     """Return the paths of the files in one folder below `location`, without those in folders of its own."""
-    repository, path = _open(location)
-    listed = repository.list_artifacts("/".join(part for part in (path, folder) if part))
+    with _reached("look at", location):
+        repository, path = _open(location)
+        listed = repository.list_artifacts("/".join(part for part in (path, folder) if part))
     return [_below(path, entry.path) for entry in listed if not entry.is_dir]
 
 
 def read_file(location: str, name: str, sha256: str) -> bytes:
     """Read one file of a registered artifact. Raises `ArtifactError` where it is not as registered."""
-    repository, path = _open(location)
-    with tempfile.TemporaryDirectory(prefix="greenroom-") as scratch:
+    with _reached("read", location), tempfile.TemporaryDirectory(prefix="greenroom-") as scratch:
+        repository, path = _open(location)
         found = repository.download_artifacts(f"{path}/{name}" if path else name, dst_path=scratch)
         content = Path(found).read_bytes()
     if hashlib.sha256(content).hexdigest() != sha256:
@@ -102,10 +100,11 @@ def fetch(location: str, manifest: dict[str, Any], what: str, cache: Path) -> Pa
     cached = cache / expected.digest
     if not cached.is_dir():
         cache.mkdir(parents=True, exist_ok=True)
-        repository, path = _open(location)
         scratch = Path(tempfile.mkdtemp(prefix=".download-", dir=cache))
         try:
-            folder = Path(repository.download_artifacts(path, dst_path=str(scratch)))
+            with _reached("read", location):
+                repository, path = _open(location)
+                folder = Path(repository.download_artifacts(path, dst_path=str(scratch)))
             expected.verify(folder, what)
             # Another worker may have been faster; what it left is checked below like any other.
             with suppress(OSError):
@@ -120,6 +119,16 @@ def proxied_path(location: str) -> str | None:
     """Return where a proxied artifact lies below the server's artifact root; None if it is not proxied."""
     parsed = urlparse(location)
     return parsed.path.strip("/") if parsed.scheme == _PROXIED else None
+
+
+@contextmanager
+def _reached(action: str, location: str) -> Iterator[None]:
+    # MLflow passes on what boto3 raises.
+    try:
+        with translated(action, location):
+            yield
+    except StorageError as error:
+        raise MlflowException(f"{error}. Try again", TEMPORARILY_UNAVAILABLE) from error
 
 
 def _open(location: str) -> tuple[ArtifactRepository, str]:

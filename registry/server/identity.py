@@ -49,6 +49,16 @@ def may_edit(model: str) -> bool:
     return _allows(model, "can_update")
 
 
+def may_read_experiment(experiment_id: str) -> bool:
+    """Whether MLflow lets the caller see the runs of an experiment."""
+    from mlflow.server import auth
+
+    if auth.sender_is_admin():
+        return True
+    permission = auth._get_experiment_permission(experiment_id, login())  # noqa: SLF001  # no public one
+    return bool(permission.can_read)
+
+
 def may_read_everything(reviewer_role: str) -> bool:
     """Whether the caller may see every model: reviewers, admins, and all where MLflow says so."""
     from mlflow.server import auth

@@ -27,6 +27,8 @@ _OUTPUT_BYTES = 64 * 1024
 def main(arguments: list[str]) -> int:
     """Answer for one row; 0 where there is an answer."""
     _limit()
+    # XGBoost imports it where it is installed, which takes half the time of an answer.
+    sys.modules["sklearn"] = None  # type: ignore[assignment]  # as the import system writes "not there"
     folder, what = arguments
     row = json.load(sys.stdin)
     try:

@@ -35,9 +35,17 @@ class Measure:
     high: float | None = None
 
     def __str__(self) -> str:
+        return self._written("")
+
+    @property
+    def as_difference(self) -> str:
+        """The number with its sign, and half the digits."""
+        return self._written("+")
+
+    def _written(self, sign: str) -> str:
         if self.low is None or self.high is None:
-            return number(self.value)
-        return f"{number(self.value)} ({number(self.low)} to {number(self.high)})"
+            return number(self.value, sign)
+        return f"{number(self.value, sign)} ({number(self.low, sign)} to {number(self.high, sign)})"
 
 
 @dataclass(frozen=True)
@@ -66,6 +74,7 @@ class Comparison:
 
     metrics: tuple[MetricRow, ...]
     slices: tuple[Slice, ...]
+    same_rows: bool
 
 
 @dataclass(frozen=True)
@@ -87,17 +96,22 @@ def compare(
     champion: Mapping[str, float],
     difference: Mapping[str, float] | None = None,
 ) -> Comparison:
-    """Lay two sets of metrics side by side, in the order of the candidate's names."""
+    """Lay two sets of metrics side by side, in the order of the candidate's names.
+
+    `difference` is what was measured of it, maybe nothing; None where both are not of the same rows, and
+    a difference would say nothing.
+    """
     of = [_by_slice(metrics) for metrics in (candidate, champion, difference or {})]
     names = sorted(of[0].keys() | of[1].keys())
-    rows = {name: _rows(*(metrics.get(name, {}) for metrics in of)) for name in names}
+    same = difference is not None
+    rows = {name: _rows(*(metrics.get(name, {}) for metrics in of), same_rows=same) for name in names}
     slices = []
     for name in names:
         if name:
             counted = of[0].get(name, {}).get(_ROWS)
             metrics = tuple(row for row in rows[name] if row.name != _ROWS)
             slices.append(Slice(name, int(counted) if counted is not None else None, metrics))
-    return Comparison(tuple(rows.get("", ())), tuple(slices))
+    return Comparison(tuple(rows.get("", ())), tuple(slices), same_rows=same)
 
 
 def with_prefix(prefix: str, metrics: Mapping[str, float]) -> dict[str, float]:
@@ -124,11 +138,11 @@ def disagreements(frozen: Mapping[str, float], now: Mapping[str, float]) -> list
     ]
 
 
-def number(value: float) -> str:
-    """Write a number with four digits that count."""
+def number(value: float, sign: str = "") -> str:
+    """Write a number with four digits that count; a difference, with its sign, with two."""
     if math.isfinite(value) and abs(value) >= _THOUSAND:
-        return f"{value:,.0f}"
-    return f"{value:#.4g}"
+        return f"{value:{sign},.0f}"
+    return f"{value:+#.2g}" if sign else f"{value:#.4g}"
 
 
 def _by_slice(metrics: Mapping[str, float]) -> dict[str, dict[str, float]]:
@@ -144,14 +158,18 @@ def _by_slice(metrics: Mapping[str, float]) -> dict[str, dict[str, float]]:
 
 
 def _rows(
-    candidate: Mapping[str, float], champion: Mapping[str, float], difference: Mapping[str, float]
+    candidate: Mapping[str, float],
+    champion: Mapping[str, float],
+    difference: Mapping[str, float],
+    *,
+    same_rows: bool,
 ) -> tuple[MetricRow, ...]:
     ours, theirs, between = (_measures(metrics) for metrics in (candidate, champion, difference))
     rows = []
     for name in _in_order(ours, theirs):
         mine, other = ours.get(name), theirs.get(name)
         apart = between.get(name)
-        if apart is None and mine and other:
+        if same_rows and apart is None and mine and other:
             apart = Measure(mine.value - other.value)
         rows.append(MetricRow(name, mine, other, apart, _verdict(name, apart)))
     return tuple(rows)

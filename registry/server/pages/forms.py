@@ -6,9 +6,9 @@ import uuid
 from typing import TYPE_CHECKING
 
 from flask import request
-from flask_wtf.csrf import validate_csrf  # type: ignore[import-untyped]
+from flask_wtf.csrf import validate_csrf
 from werkzeug.exceptions import BadRequest, NotFound
-from wtforms import ValidationError  # type: ignore[import-untyped]
+from wtforms import ValidationError
 
 from registry.policy import Act
 from registry.server.pages import times

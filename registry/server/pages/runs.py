@@ -74,7 +74,7 @@ def read_run(run_id: str | None, whose: str) -> Run | None:
         found = handlers._get_tracking_store().get_run(run_id)  # noqa: SLF001  # MLflow's handlers call it
     except MlflowException:
         return Run(run_id, problem=f"The {whose} run {run_id} is not in MLflow any more.")
-    if not _may_read(found.info.experiment_id):
+    if not identity.may_read_experiment(found.info.experiment_id):
         return Run(run_id, problem=f"This login may not see the {whose} run {run_id}.")
     gone = found.info.lifecycle_stage == "deleted"
     files, problem = ((), "") if gone else _files(found.info.artifact_uri, whose)
@@ -100,15 +100,6 @@ def _files(uri: str, whose: str) -> tuple[tuple[str, ...], str]:
     except (MlflowException, OSError) as error:
         return (), f"The files of the {whose} run cannot be listed now: {str(error)[:200]}"
     return tuple(found[:_MOST_FILES]), ""
-
-
-def _may_read(experiment_id: str) -> bool:
-    from mlflow.server import auth
-
-    if auth.sender_is_admin():
-        return True
-    permission = auth._get_experiment_permission(experiment_id, identity.login())  # noqa: SLF001  # no public one
-    return bool(permission.can_read)
 
 
 def _data(run: Any) -> Iterator[DataSet]:

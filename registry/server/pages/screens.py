@@ -196,7 +196,7 @@ def _metrics(
         return comparison.compare(validation.metrics, {}), basis
     basis.append(
         f"Not on the same rows: {named} has its numbers from its own validation"
-        f"{', on ' + _window(own) if _window(own) else ''}. A difference may be one of the days."
+        f"{', on ' + _window(own) if _window(own) else ''}. So the two say nothing of each other."
     )
     return comparison.compare(validation.metrics, own.metrics), basis
 

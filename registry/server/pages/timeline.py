@@ -66,7 +66,7 @@ def _details(line: Line) -> Iterable[tuple[str, str]]:
 
 def _text(value: Any) -> str:
     match value:
-        case None | "" | [] | {}:
+        case None:
             return ""
         case bool():
             return "yes" if value else "no"

@@ -127,11 +127,14 @@ def _ask(title: str, version: Version, row: dict[str, Any], cache: Path) -> Answ
     return Answer(title, tuple(said.get("prediction", ())), str(said.get("problem", "")))
 
 
+def environment_of(server: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment of the child process: none of the server's keys and passwords."""
+    return {k: v for k, v in server.items() if k in {"PATH", "LANG", "LC_ALL"}} | {"OMP_NUM_THREADS": "1"}
+
+
 def score(folder: Path, what: str, row: dict[str, Any], timeout_s: float = _TIMEOUT_S) -> dict[str, Any]:
     """Run the child process; its answer, or a `problem` where it crashed, hung or babbled."""
-    # None of the server's keys; -I: no module from the folder the server was started in.
-    environment = {k: v for k, v in os.environ.items() if k in {"PATH", "LANG", "LC_ALL"}}
-    environment["OMP_NUM_THREADS"] = "1"
+    # -I: no module from the folder that the server was started in.
     command = [sys.executable, "-I", "-m", "registry.server.try_row", str(folder), what]
     with tempfile.TemporaryFile() as output:
         try:
@@ -140,7 +143,7 @@ def score(folder: Path, what: str, row: dict[str, Any], timeout_s: float = _TIME
                 input=json.dumps(row).encode(),
                 stdout=output,
                 stderr=subprocess.DEVNULL,
-                env=environment,
+                env=environment_of(os.environ),
                 timeout=timeout_s,
                 check=False,
             )
@@ -191,7 +194,9 @@ def _read_example(location: str, sha256: str) -> bytes:
 
 
 def _as_text(value: Any) -> str:
-    return f"{value:.12g}" if isinstance(value, float) else "" if value is None else str(value)
+    if isinstance(value, float):
+        return f"{value:.12g}" if math.isfinite(value) else ""
+    return "" if value is None else str(value)
 
 
 def _forget(cache: Path) -> None:

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 _FOLDER = Path(__file__).parent
 _ENTRIES = 100
 _MOST_BYTES = 1_000_000
+_TITLES = {400: "Not done", 403: "Not allowed", 404: "Not found", 413: "Too large"}
 _HEADERS = {
     "Content-Security-Policy": (
         "default-src 'none'; style-src 'self'; img-src 'self'; form-action 'self'; frame-ancestors 'none';"
@@ -53,6 +54,8 @@ pages = Blueprint("review", __name__, url_prefix=_add_static_prefix("/review"), 
 pages.before_app_request(mlflow_link.forget_cached)
 pages.after_app_request(mlflow_link.add_link)
 pages.add_app_template_filter(times.shown, "greenroom_time")
+# The cookie behind the forms' tokens; nothing else of ours is in it.
+pages.record_once(lambda setup: setup.app.config.update(SESSION_COOKIE_SAMESITE="Lax"))
 
 
 @pages.before_request
@@ -151,7 +154,7 @@ def http_problem(error: HTTPException) -> Response:
     said = error.description or ""
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         said = "The server could not do it. See how things stand before you try again; its log says more."
-    return _page("problem.html", status, title=error.name, said=said)
+    return _page("problem.html", status, title=_TITLES.get(status, error.name), said=said)
 
 
 @pages.errorhandler(MlflowException)
