@@ -1,14 +1,10 @@
 """The MLflow server on this machine: SQLite, logins, and artifacts proxied to S3."""
 
-import base64
 import configparser
-import http.client
 import io
-import json
 import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from deploy.credentials import (
     ARTIFACT_BUCKET,
@@ -18,7 +14,7 @@ from deploy.credentials import (
     Credentials,
     Role,
 )
-from deploy.errors import ServiceFailedError
+from deploy.logins import create_logins
 from deploy.ports import LOOPBACK
 from deploy.seaweedfs import REGION
 from deploy.service import Launch, Service, base_environment
@@ -26,7 +22,6 @@ from deploy.state import StateFolder, write_private
 
 # The first start creates the database, which takes most of its time on a busy machine.
 _TIMEOUT_S = 120.0
-_CALL_TIMEOUT_S = 30.0
 # Passwords are hashed slowly on purpose; this is how long one check is remembered.
 _LOGIN_CACHE_S = 60
 
@@ -105,62 +100,9 @@ def create_users(port: int, credentials: Credentials) -> None:
 
     Raises ServiceFailedError where the server knows other passwords than our credentials.
     """
-    for role in Role:
-        status, answer = _call(port, "GET", "2.0/mlflow/users/current", credentials, role)
-        if status == http.client.UNAUTHORIZED and role is not Role.ADMIN:
-            login = {"username": role, "password": credentials.passwords[role]}
-            status, answer = _call(port, "POST", "2.0/mlflow/users/create", credentials, Role.ADMIN, login)
-        if status != http.client.OK:
-            raise ServiceFailedError(
-                f"MLflow refused the login {str(role)!r} ({status}: "
-                f"{answer.get('message', answer)}); expected it to know the passwords in "
-                "credentials.json: restore that file and auth.db from the same time, or start "
-                "over with `python -m deploy clean-state`."
-            )
-    _give_roles(port, credentials)
-
-
-def _give_roles(port: int, credentials: Credentials) -> None:
-    users = _admin(port, credentials, "GET", "2.0/mlflow/users/list")["users"]
-    has = {user["username"]: {role["name"] for role in user["roles"]} for user in users}
-    roles = _admin(port, credentials, "GET", "3.0/mlflow/roles/list")["roles"]
-    known = {role["name"]: role["id"] for role in roles}
-    for login, name in MLFLOW_ROLES.items():
-        if name in has[login]:
-            continue
-        if name not in known:
-            made = {"name": name, "workspace": "default"}
-            known[name] = _admin(port, credentials, "POST", "3.0/mlflow/roles/create", made)["role"]["id"]
-        given = {"username": login, "role_id": known[name]}
-        _admin(port, credentials, "POST", "3.0/mlflow/roles/assign", given)
-
-
-def _admin(
-    port: int, credentials: Credentials, method: str, path: str, body: Mapping[str, Any] | None = None
-) -> Any:
-    status, answer = _call(port, method, path, credentials, Role.ADMIN, body)
-    if status != http.client.OK:
-        raise ServiceFailedError(f"MLflow refused {path} to its admin ({status}: {answer})")
-    return answer
-
-
-def _call(
-    port: int,
-    method: str,
-    path: str,
-    credentials: Credentials,
-    role: Role,
-    body: Mapping[str, Any] | None = None,
-) -> tuple[int, dict[str, object]]:
-    login = base64.b64encode(f"{role}:{credentials.passwords[role]}".encode()).decode()
-    headers = {"Authorization": f"Basic {login}", "Content-Type": "application/json"}
-    connection = http.client.HTTPConnection(LOOPBACK, port, timeout=_CALL_TIMEOUT_S)
-    try:
-        connection.request(method, f"/api/{path}", json.dumps(body) if body else None, headers)
-        response = connection.getresponse()
-        text = response.read().decode(errors="replace")
-    finally:
-        connection.close()
-    is_json = response.headers.get_content_type() == "application/json"
-    answer = json.loads(text) if is_json else {"message": text.strip()}
-    return response.status, answer
+    remedy = (
+        "expected it to know the passwords in credentials.json: restore that file and auth.db from the "
+        "same time, or start over with `python -m deploy clean-state`."
+    )
+    roles = {str(login): [role] for login, role in MLFLOW_ROLES.items()}
+    create_logins(port, credentials.passwords, roles, remedy)

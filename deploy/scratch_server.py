@@ -14,11 +14,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from deploy import processes, watchdog
 from deploy.credentials import Role
 from deploy.errors import ServiceFailedError
+from deploy.logins import create_logins
 from deploy.mlflow_server import QUIET, auth_config
 from deploy.ports import LOOPBACK, free_ports
 from deploy.service import Launch, Service, base_environment, wait_until_ready
@@ -26,9 +26,7 @@ from deploy.stack import address
 from deploy.state import StateFolder, write_private
 
 _TIMEOUT_S = 120.0
-_CALL_TIMEOUT_S = 30.0
 _POLL_S = 0.02
-_WORKSPACE = "default"
 
 
 @dataclass(frozen=True)
@@ -139,7 +137,8 @@ def running_server(
         launch = Launch(Service.MLFLOW, command, variables, port, _TIMEOUT_S)
         server = ScratchServer(home, database_uri, passwords, launch)
         server.start()
-        _create_logins(server, logins)
+        remedy = f"expected to set up logins there: look into {server.log}."
+        create_logins(port, passwords, logins, remedy)
         yield server
 
 
@@ -183,36 +182,3 @@ def _install_where_used(database_uri: str, environment: Mapping[str, str]) -> No
     )
     if done.returncode:
         raise ServiceFailedError(f"`python -m registry init` failed: {done.stderr.strip()}")
-
-
-def _create_logins(server: ScratchServer, logins: Mapping[str, Iterable[str]]) -> None:
-    """Make the logins and roles that are missing, and give each login its roles."""
-    users = _call(server, "GET", "2.0/mlflow/users/list")["users"]
-    has = {user["username"]: {role["name"] for role in user["roles"]} for user in users}
-    roles = {role["name"]: role["id"] for role in _call(server, "GET", "3.0/mlflow/roles/list")["roles"]}
-    for name in sorted({role for wanted in logins.values() for role in wanted} - roles.keys()):
-        made = _call(server, "POST", "3.0/mlflow/roles/create", name=name, workspace=_WORKSPACE)
-        roles[name] = made["role"]["id"]
-    for login, wanted in logins.items():
-        if login not in has:
-            _call(server, "POST", "2.0/mlflow/users/create", username=login, password=server.passwords[login])
-        for role in sorted(set(wanted) - has.get(login, set())):
-            _call(server, "POST", "3.0/mlflow/roles/assign", username=login, role_id=roles[role])
-
-
-def _call(server: ScratchServer, method: str, path: str, **body: object) -> Any:
-    import requests
-
-    # A session of its own: neither a proxy nor a .netrc of the user has a say on loopback.
-    with requests.Session() as session:
-        session.trust_env = False
-        session.auth = (Role.ADMIN, server.passwords[Role.ADMIN])
-        answer = session.request(
-            method, f"{server.url}/api/{path}", json=body or None, timeout=_CALL_TIMEOUT_S
-        )
-    if not answer.ok:
-        raise ServiceFailedError(
-            f"MLflow refused {path} to its admin ({answer.status_code}: {answer.text.strip()}); expected "
-            f"to set up logins there: look into {server.log}."
-        )
-    return answer.json()
