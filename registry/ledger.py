@@ -2,7 +2,7 @@
 
 Each line holds the hash of the line before it, so an altered, missing or reordered line shows. A chain
 cannot show that its tail was cut or that all of it was written anew; its head is kept elsewhere for that
-(`registry.server.anchor`).
+(`registry.heads`).
 """
 
 from __future__ import annotations

@@ -48,7 +48,8 @@ class Facts:
     """Everything the rules may look at.
 
     `obstacle` is what is wrong with the artifact or with what it came from, as one sentence.
-    `signature_breaks` says what would break for clients of the version in Production.
+    `signature_breaks` says what would break for clients of the version in Production. `registered_as`
+    names the version as which the actor registered this very artifact, now or at any time.
     """
 
     version: int
@@ -61,6 +62,7 @@ class Facts:
     obstacle: str | None = None
     signature_breaks: tuple[str, ...] = ()
     accepts_signature_change: bool = False
+    registered_as: str | None = None
 
 
 def refusals(act: Act, facts: Facts, rules: Rules) -> tuple[str, ...]:
@@ -107,10 +109,7 @@ def _approve(facts: Facts, rules: Rules) -> list[str]:
         said.append(f"Version {version} is in {facts.stage}; only what waits in Staging is approved.")
     if standing.author is None:
         said.append(_NO_AUTHOR)
-    if actor == standing.author:
-        said.append(f"{actor} is the author of version {version}; another person must approve.")
-    elif standing.request is not None and actor == standing.request.by:
-        said.append(f"{actor} asked for it; another person must approve.")
+    said += _of_other_eyes(facts)
     if any(actor == approval.by for approval in standing.approvals):
         said.append(f"{actor} approved it already; {rules.approvals} different reviewers are needed.")
     said += [*_of_artifact(facts, rules), *_of_validation(facts, rules)]
@@ -192,6 +191,19 @@ def _of_right(what: str, facts: Facts, rules: Rules) -> list[str]:
             " which an admin assigns."
         )
     ]
+
+
+def _of_other_eyes(facts: Facts) -> list[str]:
+    actor, standing = facts.actor, facts.standing
+    if actor == standing.author:
+        mine = f"{actor} is the author of version {facts.version}"
+    elif facts.registered_as is not None:
+        mine = f"{actor} registered the same artifact, as {facts.registered_as}"
+    elif standing.request is not None and actor == standing.request.by:
+        mine = f"{actor} asked for it"
+    else:
+        return []
+    return [f"{mine}; another person must approve."]
 
 
 def _of_open_request(facts: Facts) -> list[str]:

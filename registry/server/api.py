@@ -155,6 +155,9 @@ def _text(said: dict[str, Any], key: str, most: int = 256) -> str:
     value = said.get(key)
     if not isinstance(value, str) or len(value) > most:
         raise _bad(f"{key} is {value!r:.40}, expected a text of at most {most:,} characters")
+    # A reason is judged by the rules, which say more.
+    if key != "reason" and not (value and value.isprintable()):
+        raise _bad(f"{key} is {value!r:.40}, expected printable characters, and at least one")
     return value
 
 
@@ -169,6 +172,8 @@ def _argument(key: str) -> str:
     value = request.args.get(key)
     if not value:
         raise _bad(f"the argument {key} is missing")
+    if not value.isprintable():
+        raise _bad(f"{key} is {value!r:.40}, expected printable characters")
     return value
 
 

@@ -63,7 +63,7 @@ def create_app(app: Flask = mlflow_app) -> Any:
     app.after_request(_say_it_plainly)
     background = Background(store.engine, os.environ)
     background.start()
-    store.listeners.append(background.wake)
+    store.sessions.listeners.append(background.wake)
     if isinstance(wrapped, Flask):
         app.before_request(lambda: _keep_artifacts(store.engine))
     else:
@@ -95,7 +95,7 @@ def _may_read_named() -> bool:
 
 
 def _keep_artifacts(engine: Engine) -> tuple[dict[str, str], int] | None:
-    said = refusal(engine, request.method, request.path)
+    said = refusal(engine, request.method, request.path, request.query_string.decode("latin-1"))
     return ({"error_code": "INVALID_PARAMETER_VALUE", "message": said}, 400) if said else None
 
 

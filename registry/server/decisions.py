@@ -46,6 +46,17 @@ class Refused(MlflowException):  # type: ignore[misc]  # mlflow has no types
         )
 
 
+_WRITES = {
+    Act.REQUEST: Action.REQUESTED,
+    Act.APPROVE: Action.APPROVED,
+    Act.REJECT: Action.REJECTED,
+    Act.WITHDRAW: Action.WITHDRAWN,
+    Act.ROLLBACK: Action.ROLLED_BACK,
+    Act.ARCHIVE: Action.ARCHIVED,
+    Act.DELETE: Action.DELETED,
+}
+
+
 @dataclass(frozen=True)
 class Asked:
     """What somebody wants done. `attempt` is the caller's own id of it: sent twice, it is done once.
@@ -106,6 +117,12 @@ def is_prompt(session: Session, model: str) -> bool:
     return found is not None and str(found.value).lower() == "true"
 
 
+def refuse_prompt(session: Session, model: str, action: str) -> None:
+    """Raise `Refused` where MLflow keeps a prompt under this name."""
+    if is_prompt(session, model):
+        raise Refused(action, (f"{model} is a prompt; only models are reviewed.",))
+
+
 def champion_of(session: Session, model: str) -> Version | None:
     """Read the version in Production."""
     row = session.execute(_versions(model).where(SqlModelVersion.current_stage == Stage.PRODUCTION)).first()
@@ -121,6 +138,9 @@ def version_before(session: Session, model: str) -> int:
     existing = {row.version for row in session.execute(_versions(model))}
     for line in tables.lines(session, model):
         found_there = line.action is Action.REGISTERED
+        if (found_there or line.action is Action.DELETED) and line.version in pile:
+            # A number is used again where a model was deleted and made anew.
+            pile.remove(line.version)
         if line.to_stage is Stage.PRODUCTION and (found_there or line.from_stage is not Stage.PRODUCTION):
             if line.version in pile:
                 del pile[pile.index(line.version) + 1 :]
@@ -156,6 +176,7 @@ def facts_of(session: Session, version: Version, asked: Asked, actor: Actor) -> 
         obstacle=asked.obstacle or _deleted_behind(session, version),
         signature_breaks=breaks,
         accepts_signature_change=asked.accepts_signature_change,
+        registered_as=_registered_as(session, version, actor),
     )
 
 
@@ -164,6 +185,7 @@ def decide(session: Session, asked: Asked, actor: Actor, rules: Rules) -> list[L
     done = tables.of_attempt(session, asked.attempt)
     if done:
         return _again(done, asked, actor)
+    refuse_prompt(session, asked.model, f"The {asked.act.of} {asked.model}")
     version = read_version(session, asked.model, asked.version)
     facts = facts_of(session, version, asked, actor)
     refusals = policy.refusals(asked.act, facts, rules)
@@ -249,8 +271,8 @@ def _move(session: Session, version: Version, to: Stage) -> None:
 
 
 def _again(done: list[Line], asked: Asked, actor: Actor) -> list[Line]:
-    first = done[0]
-    if (first.by, first.model) != (actor.name, asked.model):
+    wanted = (actor.name, asked.model, asked.version, _WRITES[asked.act])
+    if all((line.by, line.model, line.version, line.action) != wanted for line in done):
         raise Refused(f"The {asked.act.of} {asked.model}", ("Its attempt id belongs to something else.",))
     return done
 
@@ -271,6 +293,18 @@ def _evidence(version: Version, facts: Facts) -> dict[str, Any]:
             "accepts_signature_change": facts.accepts_signature_change,
         }
     return said
+
+
+def _registered_as(session: Session, version: Version, actor: Actor) -> str | None:
+    if version.standing.digest is None:
+        return None
+    said = sa.select(tables.LEDGER.c.model, tables.LEDGER.c.version).where(
+        tables.LEDGER.c.digest == version.standing.digest,
+        tables.LEDGER.c.action == Action.REGISTERED,
+        tables.LEDGER.c.by == actor.name,
+    )
+    found = session.execute(said.order_by(tables.LEDGER.c.number)).first()
+    return f"{found.model} version {found.version}" if found else None
 
 
 def _deleted_behind(session: Session, version: Version) -> str | None:

@@ -35,8 +35,9 @@ class Guard:
         """What the function behind it does on PostgreSQL."""
         row = "OLD" if self.event == "DELETE" else "NEW"
         wait = "PERFORM 1 FROM greenroom_lock FOR UPDATE; " if self.waits else ""
-        refuse = f"RAISE EXCEPTION '{MARK}{self.message}'"
-        return f" BEGIN {wait}IF {self.condition} THEN {refuse}; END IF; RETURN {row}; END "
+        refuse = f"RAISE EXCEPTION '{MARK}{self.message}';"
+        emptied = f"IF TG_OP = 'TRUNCATE' THEN {refuse} END IF; " if self.truncate else ""
+        return f" BEGIN {emptied}{wait}IF {self.condition} THEN {refuse} END IF; RETURN {row}; END "
 
     def sqlite(self) -> str:
         """Return the statement that makes it on SQLite."""
@@ -46,13 +47,13 @@ class Guard:
             f" WHEN {self.condition} BEGIN {refuse} END"
         )
 
-    def postgresql(self) -> list[str]:
-        """Return the statements that make it on PostgreSQL, but for its function."""
+    def postgresql(self) -> dict[str, str]:
+        """Return the statements that make it on PostgreSQL, but for its function, by trigger."""
         run = f"EXECUTE FUNCTION {self.name}()"
-        made = [f"CREATE TRIGGER {self.name} BEFORE {self.event} ON {self.table} FOR EACH ROW {run}"]
+        made = {self.name: f"BEFORE {self.event} ON {self.table} FOR EACH ROW {run}"}
         if self.truncate:
-            made.append(f"CREATE TRIGGER {self.name}_all BEFORE TRUNCATE ON {self.table} {run}")
-        return made
+            made[f"{self.name}_all"] = f"BEFORE TRUNCATE ON {self.table} FOR EACH STATEMENT {run}"
+        return {name: f"CREATE TRIGGER {name} {rest}" for name, rest in made.items()}
 
 
 @dataclass(frozen=True)
@@ -74,10 +75,10 @@ class Keeper:
             f" WHEN {_TOUCHES_PRODUCTION} BEGIN {_FOLLOW} END"
         )
 
-    def postgresql(self) -> list[str]:
-        """Return the statements that make it on PostgreSQL, but for its function."""
+    def postgresql(self) -> dict[str, str]:
+        """Return the statement that makes it on PostgreSQL, but for its function."""
         when = f"AFTER UPDATE OF current_stage ON {self.table} FOR EACH ROW"
-        return [f"CREATE TRIGGER {self.name} {when} EXECUTE FUNCTION {self.name}()"]
+        return {self.name: f"CREATE TRIGGER {self.name} {when} EXECUTE FUNCTION {self.name}()"}
 
 
 _TOUCHES_PRODUCTION = (
@@ -152,7 +153,7 @@ def _behind(table: str, noun: str, condition: str) -> list[Guard]:
             message,
             waits=True,
         ),
-        Guard(f"greenroom_{table}_delete", "DELETE", table, condition, message, waits=True),
+        Guard(f"greenroom_{table}_delete", "DELETE", table, condition, message, waits=True, truncate=True),
     ]
 
 
@@ -210,13 +211,14 @@ _GUARDS = (
         "model_versions",
         f"OLD.current_stage IN {_ON_STAGE}",
         "a version in Staging or Production cannot be deleted. Archive it first.",
+        truncate=True,
     ),
     Guard(
         "greenroom_deleted_with_line",
         "DELETE",
         "model_versions",
-        "OLD.current_stage IS DISTINCT FROM 'Deleted_Internal' AND EXISTS (SELECT 1 FROM greenroom_ledger g"
-        " WHERE g.model = OLD.name AND g.version = OLD.version)"
+        "OLD.current_stage NOT IN ('Staging', 'Production', 'Deleted_Internal')"
+        " AND EXISTS (SELECT 1 FROM greenroom_ledger g WHERE g.model = OLD.name AND g.version = OLD.version)"
         f" AND NOT {_newest_line('OLD', _DELETED)}",
         "a version is deleted only together with its line in the ledger.",
     ),
@@ -263,6 +265,7 @@ _GUARDS = (
         "registered_model_aliases",
         f"OLD.alias = 'production' AND NOT {_prompt('OLD')} AND {_IN_PRODUCTION.format(row='OLD')}",
         "the alias production follows the stage Production and is never removed by itself.",
+        truncate=True,
     ),
     Guard(
         "greenroom_tag_insert",
@@ -285,6 +288,7 @@ _GUARDS = (
         "model_version_tags",
         f"{_ours('OLD')} AND NOT " + _newest_line("OLD", _DELETED),
         "tags that begin with greenroom. are written by Greenroom alone.",
+        truncate=True,
     ),
     Guard(
         "greenroom_model_is_no_prompt",
@@ -303,6 +307,22 @@ _GUARDS = (
         " AND EXISTS (SELECT 1 FROM model_versions v"
         " WHERE v.workspace = NEW.workspace AND v.name = NEW.name)",
         "a model that has versions cannot be made a prompt.",
+    ),
+    *(
+        Guard(
+            f"greenroom_prompt_stays_one_{event.lower()}",
+            event,
+            "registered_model_tags",
+            # Its alias `production` was set by anybody.
+            f"OLD.key = 'mlflow.prompt.is_prompt' AND lower(OLD.value) = 'true'{unless}"
+            " AND EXISTS (SELECT 1 FROM model_versions v"
+            " WHERE v.workspace = OLD.workspace AND v.name = OLD.name)",
+            "a prompt that has versions stays a prompt.",
+        )
+        for event, unless in (
+            ("DELETE", ""),
+            ("UPDATE", " AND NOT (NEW.key = OLD.key AND lower(coalesce(NEW.value, '')) = 'true')"),
+        )
     ),
     *(
         Guard(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import posixpath
 import re
 from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs
 
 import sqlalchemy as sa
 from mlflow.exceptions import MlflowException
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 
     from sqlalchemy.engine import Engine
 
+# MLflow has a second door, for its own pages.
+_UPLOAD = re.compile(r"/mlflow/upload-artifact/?")
 _PROXY = re.compile(r"/mlflow-artifacts/(?:artifacts|mpu/[a-z]+)/(?P<path>.+)", re.DOTALL)
 _REGISTERED = sa.text(
     "SELECT v.name, v.version, v.current_stage, v.storage_location FROM model_versions v"
@@ -33,18 +36,20 @@ _REGISTERED = sa.text(
 )
 
 
-def refusal(engine: Engine, method: str, url_path: str) -> str | None:
+def refusal(engine: Engine, method: str, url_path: str, query: str) -> str | None:
     """Say why a request may not write where it wants to; None where it may.
 
     Nobody adds to a registered artifact or replaces a file of it. It can be deleted, as `mlflow gc`
     does, unless its version is on stage.
     """
-    found = _PROXY.search(url_path)
-    if found is None or method not in {"PUT", "POST", "PATCH", "DELETE"}:
+    if method not in {"PUT", "POST", "PATCH", "DELETE"}:
+        return None
+    written = _written(engine, url_path, query)
+    if written is None:
         return None
     try:
         # What MLflow will make of it: decoded as often as it takes.
-        path = posixpath.normpath(validate_path_is_safe(found["path"])).strip("/")
+        path = posixpath.normpath(validate_path_is_safe(written)).strip("/")
     except MlflowException:
         return None  # which MLflow refuses by itself
     with engine.connect() as connection:
@@ -61,6 +66,20 @@ def refusal(engine: Engine, method: str, url_path: str) -> str | None:
     return None
 
 
+def _written(engine: Engine, url_path: str, query: str) -> str | None:
+    found = _PROXY.search(url_path)
+    if found is not None:
+        return found["path"]
+    if _UPLOAD.search(url_path) is None:
+        return None
+    said = {key: values[0] for key, values in parse_qs(query).items()}
+    with engine.connect() as connection:
+        of_run = sa.text("SELECT artifact_uri FROM runs WHERE run_uuid = :run")
+        root = connection.scalar(of_run, {"run": said.get("run_uuid", "")})
+    folder = artifacts.proxied_path(root) if root else None
+    return f"{folder}/{said.get('path', '')}" if folder else None
+
+
 class KeepsArtifacts:
     """The same as a layer of the ASGI app, inside MLflow's login."""
 
@@ -72,8 +91,9 @@ class KeepsArtifacts:
         """Answer 400 where the rule says so, else pass the request on."""
         if scope["type"] == "http":
             said = None
-            if _PROXY.search(scope["path"]):
-                said = await run_in_threadpool(refusal, self.engine, scope["method"], scope["path"])
+            if _PROXY.search(scope["path"]) or _UPLOAD.search(scope["path"]):
+                asked = scope["method"], scope["path"], scope["query_string"].decode("latin-1")
+                said = await run_in_threadpool(refusal, self.engine, *asked)
             if said:
                 body = {"error_code": "INVALID_PARAMETER_VALUE", "message": said}
                 await JSONResponse(body, status_code=400)(scope, receive, send)

@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 from registry.errors import RegistryError
 from registry.ledger import Action
 from registry.server import tables
+from registry.server.agreement import align_aliases
 from registry.server.events.tables import metadata as events
 from registry.server.guards import ONE_IN_PRODUCTION, ONE_IN_PRODUCTION_SQL, TRIGGERS
 from registry.stages import Stage
@@ -46,7 +47,8 @@ def install(engine: Engine, at: str) -> list[str]:
     """Create what is missing, replace what was altered; return what was done. `at` is the time.
 
     Versions that were registered before get a first line each, so that their history begins with what
-    was found. Raises `RegistryError` where a model has two versions in Production.
+    was found, and the alias `production` is made equal to the stage. Raises `RegistryError` where a model
+    has two versions in Production.
     """
     with engine.begin() as connection:
         if connection.dialect.name == "sqlite":
@@ -54,6 +56,7 @@ def install(engine: Engine, at: str) -> list[str]:
             connection.exec_driver_sql("BEGIN IMMEDIATE")
         _refuse_two_in_production(connection)
         before = _problems(connection)
+        is_new = not sa.inspect(connection).has_table(tables.LEDGER.name)
         tables.metadata.create_all(connection)
         events.create_all(connection)
         if not connection.scalar(_LOCK_ROWS):
@@ -61,10 +64,12 @@ def install(engine: Engine, at: str) -> list[str]:
         _make_triggers(connection)
         if ONE_IN_PRODUCTION not in _indexes(connection):
             connection.execute(sa.text(ONE_IN_PRODUCTION_SQL))
-        adopted = _adopt(connection, at)
+        adopted = [*_adopt(connection, at), *align_aliases(connection)]
         left = _problems(connection)
     if left:
         raise RegistryError(f"The installation is not whole: {' '.join(left)}")
+    if is_new:
+        return [f"Installed: {len(TRIGGERS)} triggers, the ledger and what goes with it.", *adopted]
     return [*(f"Repaired: {problem}" for problem in before), *adopted]
 
 
@@ -89,7 +94,7 @@ def _problems(connection: Connection) -> list[str]:
 def _expected(connection: Connection) -> dict[str, str]:
     if connection.dialect.name == "sqlite":
         return {t.name: t.sqlite() for t in TRIGGERS}
-    return {t.name: t.body for t in TRIGGERS}
+    return {name: f"{made} {t.body}" for t in TRIGGERS for name, made in t.postgresql().items()}
 
 
 def _made(connection: Connection) -> dict[str, str]:
@@ -97,7 +102,8 @@ def _made(connection: Connection) -> dict[str, str]:
         query = "SELECT name, sql FROM sqlite_master WHERE type = 'trigger' AND name LIKE 'greenroom%'"
     else:
         query = (
-            "SELECT t.tgname, CASE WHEN t.tgenabled = 'O' THEN p.prosrc ELSE '' END"
+            "SELECT t.tgname, CASE WHEN t.tgenabled IN ('O', 'A')"
+            " THEN pg_get_triggerdef(t.oid, true) || ' ' || p.prosrc ELSE '' END"
             " FROM pg_trigger t JOIN pg_proc p ON p.oid = t.tgfoid WHERE t.tgname LIKE 'greenroom%'"
         )
     return {name: text for name, text in connection.execute(sa.text(query))}  # noqa: C416  # rows are no pairs
@@ -111,16 +117,18 @@ def _make_triggers(connection: Connection) -> None:
     made = _made(connection)
     expected = _expected(connection)
     for trigger in TRIGGERS:
-        if made.get(trigger.name) == expected[trigger.name]:
-            continue
         if connection.dialect.name == "sqlite":
+            names = {trigger.name}
             statements = [f"DROP TRIGGER IF EXISTS {trigger.name}", trigger.sqlite()]
         else:
+            names = {*trigger.postgresql()}
             statements = [
                 f"DROP FUNCTION IF EXISTS {trigger.name}() CASCADE",
                 f"CREATE FUNCTION {trigger.name}() RETURNS trigger LANGUAGE plpgsql AS $${trigger.body}$$",
-                *trigger.postgresql(),
+                *trigger.postgresql().values(),
             ]
+        if all(made.get(name) == expected[name] for name in names):
+            continue
         for statement in statements:
             connection.exec_driver_sql(statement)
 

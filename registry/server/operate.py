@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 
 from registry.errors import RegistryError, RegistryUnavailableError
 from registry.server import decisions, install, tables
+from registry.server.agreement import find_disagreements
 from registry.server.events import list_undelivered
 
 if TYPE_CHECKING:
@@ -40,14 +41,16 @@ def init(database: str) -> list[str]:
 
 
 def doctor(database: str) -> list[str]:
-    """Return what is missing or altered, one sentence each."""
+    """Return what is missing, altered, at odds with the ledger, or undelivered; one sentence each."""
     with _opened(database) as engine:
         if not sa.inspect(engine).has_table("model_versions"):
             return [f"There is no MLflow registry in it yet. Run: python -m registry init {_shown(database)}"]
         problems = install.find_problems(engine)
         if problems:
             return [*problems, f"Run: python -m registry init {_shown(_checked(database))}"]
-        return _given_up(engine)
+        with engine.connect() as connection:
+            moved = find_disagreements(connection)
+        return [*moved, *_given_up(engine)]
 
 
 def read_ledger(database: str) -> list[Line]:

@@ -26,6 +26,8 @@ class Sessions:
     def __init__(self, make: Callable[..., AbstractContextManager[Session]]) -> None:
         self._make = make
         self._inside = threading.local()
+        # Called whenever the ledger may have a new line, once it is written.
+        self.listeners: list[Callable[[], None]] = []
 
     @contextmanager
     def __call__(self, read_only: bool = True) -> Iterator[Session]:  # noqa: FBT001, FBT002  # as MLflow calls it
@@ -51,3 +53,5 @@ class Sessions:
                 session.flush()
             finally:
                 self._inside.session = None
+        for listen in self.listeners:
+            listen()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import uuid
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -21,7 +22,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.prompt.constants import IS_PROMPT_TAG_KEY
 from mlflow.protos.databricks_pb2 import INVALID_STATE
 from mlflow.store.artifact.utils.models import _parse_model_uri
-from mlflow.store.model_registry.dbmodels.models import SqlModelVersion
+from mlflow.store.model_registry.dbmodels.models import SqlModelVersion, SqlModelVersionTag
 from mlflow.store.model_registry.sqlalchemy_store import SqlAlchemyStore
 from mlflow.utils.validation import _validate_model_version
 
@@ -35,12 +36,15 @@ from registry.server.sessions import Sessions
 from registry.stages import ALIAS, Stage
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
     from registry.validation import Validation
 
 SCHEME = "greenroom+"
 OURS = "greenroom."
+_VERSION_URI = re.compile(r"models:/[^/@]+/[0-9]+")
+# Its alias `production` was set by anybody.
+_STAYS_A_PROMPT = "A prompt stays a prompt. Register a model under another name."
 PLAIN = "set with MLflow's own client or pages, which take no reason"
 
 
@@ -59,8 +63,6 @@ class GreenroomStore(SqlAlchemyStore):  # type: ignore[misc]  # mlflow has no ty
                 f" {self.engine.url.render_as_string(hide_password=True)}",
                 INVALID_STATE,
             )
-        # Called after every decision, once it is written.
-        self.listeners: list[Callable[[], None]] = []
         self.sessions = Sessions(self.ManagedSessionMaker)
         self.ManagedSessionMaker: Any = self.sessions
 
@@ -75,8 +77,6 @@ class GreenroomStore(SqlAlchemyStore):  # type: ignore[misc]  # mlflow has no ty
             written = decisions.decide(session, asked, actor, self.rules)
             if asked.act is Act.DELETE:
                 super().delete_model_version(asked.model, str(asked.version))
-        for listen in self.listeners:
-            listen()
         return written
 
     def roll_back(self, model: str, version: int | None, reason: str, attempt: str) -> list[Line]:
@@ -96,21 +96,21 @@ class GreenroomStore(SqlAlchemyStore):  # type: ignore[misc]  # mlflow has no ty
             found = decisions.read_version(session, model, version)
         artifact = None if found.standing.digest else artifacts.fix(found.location)
         with self.sessions.deciding() as session:
+            action = f"The verdict on {model} version {version}"
             done = tables.of_attempt(session, attempt)
             if done:
+                wanted = (by, model, version, Action.VALIDATED)
+                if any((line.by, line.model, line.version, line.action) != wanted for line in done):
+                    raise Refused(action, ("Its attempt id belongs to something else.",))
                 return done
+            decisions.refuse_prompt(session, model, action)
             found = decisions.read_version(session, model, version)
             digest = found.standing.digest or (artifact or {}).get("digest")
+            if digest is None:
+                raise Refused(action, ("There is no artifact yet that it could be about. Upload it first.",))
             if verdict.digest != digest:
-                raise Refused(
-                    f"The verdict on {model} version {version}",
-                    (
-                        (
-                            f"It is about the artifact {verdict.digest[:12]}…, and registered is"
-                            f" {str(digest)[:12]}…."
-                        ),
-                    ),
-                )
+                said = f"It is about the artifact {verdict.digest[:12]}…, and registered is {digest[:12]}…."
+                raise Refused(action, (said,))
             evidence: dict[str, Any] = {"validation": verdict.to_plain()}
             if artifact and not found.standing.digest:
                 evidence["artifact"] = artifact
@@ -133,6 +133,9 @@ class GreenroomStore(SqlAlchemyStore):  # type: ignore[misc]  # mlflow has no ty
         model_id: str | None = None,
     ) -> Any:
         """Register a version: its author is the login, its manifest what the server reads."""
+        if _VERSION_URI.fullmatch(source):
+            # MLflow's client copies a version with its tags; the manifest is read anew.
+            tags = [tag for tag in tags or () if tag.key != MANIFEST_TAG]
         _refuse_our_tags(f"The registration of {name}", (tag.key for tag in tags or ()))
         author = identity.login()
         given = (name, source, run_id, tags, run_link, description, local_model_path, model_id)
@@ -174,6 +177,7 @@ class GreenroomStore(SqlAlchemyStore):  # type: ignore[misc]  # mlflow has no ty
         to, number = Stage(get_canonical_stage(stage)), _validate_model_version(version)
         action = f"The move of {name} version {number} to {to}"
         with self.sessions() as session:
+            decisions.refuse_prompt(session, name, action)
             found = decisions.read_version(session, name, number)
             staged = [
                 row.version
@@ -205,7 +209,12 @@ class GreenroomStore(SqlAlchemyStore):  # type: ignore[misc]  # mlflow has no ty
         """Delete a model, none of whose versions is on stage."""
         actor = identity.actor(self.rules.reviewer_role)
         with self.sessions.deciding() as session:
-            if not self._is_prompt(name):
+            if self._is_prompt(name):
+                # Its versions first: a guard keeps the tag of a prompt for as long as it has any.
+                for table in (SqlModelVersionTag, SqlModelVersion):
+                    gone = sa.delete(table).where(table.name == name)
+                    session.execute(gone.execution_options(synchronize_session=False))
+            else:
                 for number in decisions.numbers_of(session, name):
                     asked = Asked(Act.DELETE, name, number, PLAIN, f"{uuid.uuid4()}")
                     decisions.decide(session, asked, actor, self.rules)
@@ -233,11 +242,15 @@ class GreenroomStore(SqlAlchemyStore):  # type: ignore[misc]  # mlflow has no ty
         _refuse_our_tags(f"The tag {tag.key} of {name}", [tag.key])
         if tag.key == IS_PROMPT_TAG_KEY and not self._is_prompt(name):
             raise Refused(f"The tag {tag.key} of {name}", ("A model is made a prompt when it is created.",))
+        if tag.key == IS_PROMPT_TAG_KEY and str(tag.value).lower() != "true":
+            raise Refused(f"The tag {tag.key} of {name}", (_STAYS_A_PROMPT,))
         super().set_registered_model_tag(name, tag)
 
     def delete_registered_model_tag(self, name: str, key: str) -> None:
         """Delete a tag that is not Greenroom's."""
         _refuse_our_tags(f"The tag {key} of {name}", [key])
+        if key == IS_PROMPT_TAG_KEY and self._is_prompt(name):
+            raise Refused(f"The tag {key} of {name}", (_STAYS_A_PROMPT,))
         super().delete_registered_model_tag(name, key)
 
     def set_model_version_tag(self, name: str, version: str, tag: Any) -> None:

@@ -40,6 +40,7 @@ LEDGER = sa.Table(
     sa.Column("hash", sa.String(64), nullable=False, unique=True),
     sa.Index("greenroom_ledger_of_version", "model", "version", "number"),
     sa.Index("greenroom_ledger_attempt", "attempt"),
+    sa.Index("greenroom_ledger_digest", "digest"),
 )
 
 # One row. Whoever updates it first decides first: the write lock of SQLite, a row lock of PostgreSQL.
