@@ -133,11 +133,11 @@ def print_verdict(count: int, heads: Sequence[Head] | None, faults: Sequence[str
         return 1 if faults else 0
     for fault in faults:
         print(fault)
-    compared = f"{known:,} heads kept elsewhere" if known is not None else _NO_HEADS
+    compared = _NO_HEADS if known is None else f"{_count(known, 'head')} kept elsewhere"
     if faults:
-        print(f"{len(faults):,} faults in {count:,} lines, compared with {compared}")
+        print(f"{_count(len(faults), 'fault')} in {_count(count, 'line')}, compared with {compared}")
         return 1
-    print(f"The ledger is whole: {count:,} lines, compared with {compared}")
+    print(f"The ledger is whole: {_count(count, 'line')}, compared with {compared}")
     return 0
 
 
@@ -192,6 +192,10 @@ def _plain(version: ModelVersion) -> dict[str, Any]:
         "created_at": version.created_at.isoformat(),
         "digest": version.digest,
     }
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def _said(line: Line | None) -> str:

@@ -558,12 +558,12 @@ def test_a_backup_from_before_the_last_decision_says_so(restored: Restored) -> N
     doctor, *tail, verdict = restored.older.out.splitlines()
     assert doctor == "All tables and guards are there"
     assert tail == ["The ledger ends at line 11, and line 13 was known: its tail was cut."]
-    assert re.fullmatch(r"1 faults in 11 lines, compared with \d+ heads kept elsewhere", verdict)
+    assert re.fullmatch(r"1 fault in 11 lines, compared with \d+ heads? kept elsewhere", verdict)
 
 
 def test_with_new_heads_the_restored_ledger_goes_on(restored: Restored) -> None:
     again = restored.started_again
-    assert again == Ran(0, "The ledger is whole: 11 lines, compared with 1 heads kept elsewhere\n", "")
+    assert again == Ran(0, "The ledger is whole: 11 lines, compared with 1 head kept elsewhere\n", "")
 
 
 def test_an_upgrade_with_nothing_to_do_does_nothing(upgraded: Ran) -> None:

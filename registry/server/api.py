@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 ROOT = "/api/2.0/greenroom"
 _MOST_LINES = 1000
 _HIGHEST = 2**31 - 1
-# These a reviewer may do who cannot otherwise edit the model.
+# Of these the rules say who may do them, and MLflow who sees the model.
 _REVIEWS = (Act.APPROVE, Act.REJECT, Act.ROLLBACK)
 
 api = Blueprint("greenroom", __name__, url_prefix=ROOT)
@@ -62,7 +62,9 @@ def post_decision() -> Any:
     if action not in set(Act) - {Act.DELETE}:
         raise _bad(f"action is {action!r:.40}, expected one of {', '.join(sorted(set(Act) - {Act.DELETE}))}")
     act, reason, attempt = Act(action), _text(said, "reason", 100_000), _text(said, "attempt", 64)
-    if act not in _REVIEWS and not identity.may_edit(model):
+    role = the_store().rules.reviewer_role
+    allowed = identity.may_read(model) if act in _REVIEWS else identity.may_take_part(model, role)
+    if not allowed:
         raise MlflowException(f"This login may not change {model}", PERMISSION_DENIED)
     if act is Act.ROLLBACK:
         number = _number(said, "version") if said.get("version") is not None else None

@@ -46,6 +46,8 @@ class Refused(MlflowException):  # type: ignore[misc]  # mlflow has no types
         )
 
 
+# What the databases can hold; beyond it, their drivers fail.
+HIGHEST_VERSION = 2**31 - 1
 _WRITES = {
     Act.REQUEST: Action.REQUESTED,
     Act.APPROVE: Action.APPROVED,
@@ -98,7 +100,10 @@ def stamp(at: dt.datetime) -> str:
 
 def read_version(session: Session, model: str, number: int) -> Version:
     """Read a version and its standing. Raises MLflow's own error where there is none."""
-    row = session.execute(_versions(model).where(SqlModelVersion.version == number)).first()
+    within = 0 < number <= HIGHEST_VERSION
+    row = (
+        session.execute(_versions(model).where(SqlModelVersion.version == number)).first() if within else None
+    )
     if row is None:
         raise MlflowException(
             f"Model Version (name={model}, version={number}) not found", RESOURCE_DOES_NOT_EXIST

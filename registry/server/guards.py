@@ -232,7 +232,7 @@ _GUARDS = (
         "(OLD.user_id IS NOT NULL AND NEW.user_id IS DISTINCT FROM OLD.user_id)"
         " OR NEW.source IS DISTINCT FROM OLD.source"
         " OR NEW.storage_location IS DISTINCT FROM OLD.storage_location"
-        f" OR NEW.run_id IS DISTINCT FROM OLD.run_id))) AND NOT {_prompt('OLD')}",
+        f" OR NEW.run_id IS DISTINCT FROM OLD.run_id))) AND NOT {_prompt('OLD')} AND NOT {_prompt('NEW')}",
         "the name, the number, the author and the artifact of a version are fixed when it is registered.",
     ),
     Guard(
@@ -248,6 +248,9 @@ _GUARDS = (
         "UPDATE",
         "registered_model_aliases",
         f"lower(NEW.alias) = 'production' AND NOT {_prompt('NEW')}"
+        # A prompt that is renamed: its tag may follow later than its alias.
+        f" AND NOT ({_prompt('OLD')} AND NOT EXISTS (SELECT 1 FROM registered_models m"
+        " WHERE m.workspace = OLD.workspace AND m.name = OLD.name))"
         f" AND NOT (NEW.alias = 'production' AND {_IN_PRODUCTION.format(row='NEW')})",
         "the alias production follows the stage Production and is never set by itself.",
     ),

@@ -49,6 +49,11 @@ def may_edit(model: str) -> bool:
     return _allows(model, "can_update")
 
 
+def may_take_part(model: str, reviewer_role: str) -> bool:
+    """Whether the caller may ask for things about a model: who may change it, and reviewers who see it."""
+    return may_edit(model) or (may_read(model) and actor(reviewer_role).may_review)
+
+
 def may_read_experiment(experiment_id: str) -> bool:
     """Whether MLflow lets the caller see the runs of an experiment."""
     from mlflow.server import auth

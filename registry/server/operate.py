@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import sqlalchemy as sa
 from mlflow.exceptions import MlflowException
 from mlflow.store.model_registry.sqlalchemy_store import SqlAlchemyStore
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from registry.errors import RegistryError, RegistryUnavailableError
@@ -104,8 +104,10 @@ def _checked(database: str) -> str:
     return uri
 
 
-def _unreachable(uri: str, error: SQLAlchemyError) -> RegistryUnavailableError:
+def _unreachable(uri: str, error: SQLAlchemyError) -> RegistryError:
     said = str(getattr(error, "orig", None) or error).splitlines()[0][:300]
+    if not isinstance(error, OperationalError):
+        return RegistryError(f"Could not use {_shown(uri)}: {said}")
     return RegistryUnavailableError(
         f"Could not use {_shown(uri)}: {said}. Is it running, and is the URI right?"
     )

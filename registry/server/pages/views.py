@@ -87,7 +87,7 @@ def decide() -> Answer:
     forms.check_origin()
     (name, number), act = forms.version_named(request.form), forms.act_of(request.form)
     _must_see(name)
-    if act not in REVIEWS and not identity.may_edit(name):
+    if act not in REVIEWS and not identity.may_take_part(name, the_store().rules.reviewer_role):
         raise Forbidden(f"This login may not change {name} (a permission in MLflow).")
     asked = Asked(
         act,
@@ -196,7 +196,9 @@ def _version_page(
         if champion and champion.number != number
         else None,
     )
-    screen = screens.version_screen(dossier, evidence, store.rules, may_edit=identity.may_edit(name))
+    screen = screens.version_screen(
+        dossier, evidence, store.rules, may_edit=identity.may_take_part(name, store.rules.reviewer_role)
+    )
     return _page(
         "version.html",
         status,
