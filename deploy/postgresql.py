@@ -69,7 +69,7 @@ def running_postgresql(folder: Path | None = None, *, durable: bool = False) -> 
     holds something, ServiceFailedError and TransientError where the server does not start.
     """
     binaries = find_binaries(os.environ)
-    path = Path(tempfile.mkdtemp(prefix="greenroom-postgresql-")) if folder is None else folder.resolve()
+    path = _new_folder() if folder is None else folder.resolve()
     if path.exists() and any(path.iterdir()):
         raise StateFolderError(
             f"Cannot keep PostgreSQL's data in {path}: it is not empty; expected a new or empty folder."
@@ -100,6 +100,18 @@ def running_postgresql(folder: Path | None = None, *, durable: bool = False) -> 
         )
         _wait_until_ready(server, process, log)
         yield server
+
+
+def _new_folder() -> Path:
+    # The temporary folder of a session may be closed to the user that the server runs as.
+    wanted = [Path(tempfile.gettempdir()), Path("/tmp"), Path("/var/tmp")]  # noqa: S108  # mkdtemp names it
+    if os.geteuid() == 0:
+        wanted = [place for place in wanted if place.is_dir() and _is_open_to_all(place)] or wanted
+    return Path(tempfile.mkdtemp(prefix="greenroom-postgresql-", dir=wanted[0]))
+
+
+def _is_open_to_all(place: Path) -> bool:
+    return all(folder.stat().st_mode & 0o001 for folder in (place.resolve(), *place.resolve().parents))
 
 
 def create_database(server: PostgresServer, name: str) -> str:
