@@ -144,7 +144,10 @@ def version_as_plain(version: Version) -> dict[str, Any]:
 
 def _body(known: set[str]) -> dict[str, Any]:
     # A form of another site could send a body too, but not with this type.
-    said = request.get_json(silent=True) if request.mimetype == "application/json" else None
+    try:
+        said = request.get_json(silent=True) if request.mimetype == "application/json" else None
+    except RecursionError:
+        said = None
     if not isinstance(said, dict):
         raise _bad("expected a JSON object, sent as application/json")
     for key in said:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import base64
 import re
 import uuid
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 import sqlalchemy as sa
 from mlflow.exceptions import RestException
-from review_fixtures import FRESH, WAITING, House, message_of, new_name
+from review_house import FRESH, WAITING, House, message_of, new_name
 from tiny_versions import validate_tiny
 
 import registry
@@ -92,7 +93,7 @@ def test_the_alias_set_directly(house: House, shown: str, alias: str) -> None:
 def test_a_tag_of_ours_forged(house: House, shown: str, key: str) -> None:
     version = registry.find_version(house.at("ann"), shown, FRESH)
     client = house.client("ann")
-    for attempt in (
+    attempts: tuple[Callable[[], Any], ...] = (
         lambda: client.set_model_version_tag(shown, "3", key, "{}"),
         lambda: client.delete_model_version_tag(shown, "3", key),
         lambda: client.set_registered_model_tag(shown, key, "{}"),
@@ -104,7 +105,8 @@ def test_a_tag_of_ours_forged(house: House, shown: str, key: str) -> None:
             tags={key: "{}"},
             model_id=version.source.removeprefix("models:/"),
         ),
-    ):
+    )
+    for attempt in attempts:
         with pytest.raises(RestException, match=r"Tags that begin with greenroom\. are written by Greenroom"):
             attempt()
     assert registry.find_version(house.at("ann"), shown, FRESH) == version

@@ -17,7 +17,7 @@ import pytest
 import sqlalchemy as sa
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
-from review_fixtures import AWAY, FRESH, LIVE, WAITING, House, message_of, new_name
+from review_house import AWAY, FRESH, LIVE, WAITING, House, message_of, new_name
 from tiny_versions import validate_tiny
 
 import registry
