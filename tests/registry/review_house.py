@@ -34,7 +34,7 @@ LOGINS: dict[str, tuple[str, ...]] = {
     "rob": ("reviewer",),
     "olaf": (),
 }
-EXHAUSTIVE = os.environ.get("GREENROOM_EXHAUSTIVE") == "1"
+EXHAUSTIVE = bool(os.environ.get("GREENROOM_EXHAUSTIVE"))
 DECISIONS = "/api/2.0/greenroom/decisions"
 ENGINES = ("sqlite", "postgresql")
 # The versions of the model that `shown` gives.

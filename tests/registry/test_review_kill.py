@@ -14,6 +14,7 @@ pytest_plugins = ["review_fixtures"]
 
 KILLS = 40 if EXHAUSTIVE else 1
 AT_ONCE = 8
+TARGETS = {"approve": 3, "rollback": 1, "archive": 2}
 WHOLE = {
     "approve": ["approved", "archived", "promoted"],
     "rollback": ["archived", "rolled back"],
@@ -31,13 +32,12 @@ def test_killed_while_it_decides(house: House) -> None:
             house.live(model)
             house.staged(model)
         attempts = [str(uuid.uuid4()) for _ in acts]
-        targets = {"approve": 3, "rollback": 1, "archive": 2}
 
         def ask(
             at: int, acts: list[str] = acts, models: list[str] = models, ids: list[str] = attempts
         ) -> int:
             try:
-                answer = house.ask("rob", acts[at], models[at], targets[acts[at]], attempt=ids[at])
+                answer = house.ask("rob", acts[at], models[at], TARGETS[acts[at]], attempt=ids[at])
             except requests.RequestException:
                 return 0
             return answer.status_code

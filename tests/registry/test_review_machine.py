@@ -57,7 +57,7 @@ class Review(RuleBasedStateMachine):
     def champion(self) -> int | None:
         return next((n for n, v in self.known.items() if v.stage == "Production"), None)
 
-    def may(self, who: str, act: str, number: int) -> bool:  # noqa: PLR0911  # one return a rule
+    def may(self, who: str, act: str, number: int) -> bool:  # noqa: PLR0911  # one for each act
         v = self.known.get(number)
         if v is None or v.deleted:
             return False
@@ -132,7 +132,7 @@ class Review(RuleBasedStateMachine):
         self.story.append((who, "registered", int(made.version)))
 
     @rule(who=people, number=numbers, passed=st.sampled_from([True, True, True, False]))
-    def validate(self, who: str, number: int, passed: bool) -> None:  # noqa: FBT001
+    def validate(self, who: str, number: int, passed: bool) -> None:  # noqa: FBT001  # drawn by name
         v = self.known.get(number)
         digest = self.house.digest_of(v.artifact) if v else "0"
         verdict = {"passed": passed, "digest": digest, "run_id": "", "metrics": {}, "reasons": []}
