@@ -62,7 +62,8 @@ def install(engine: Engine, at: str) -> list[str]:
         if not connection.scalar(_LOCK_ROWS):
             connection.execute(sa.insert(tables.LOCK).values(id=1, taken=0))
         _make_triggers(connection)
-        if ONE_IN_PRODUCTION not in _indexes(connection):
+        if _of_index(connection):
+            connection.execute(sa.text(f"DROP INDEX IF EXISTS {ONE_IN_PRODUCTION}"))
             connection.execute(sa.text(ONE_IN_PRODUCTION_SQL))
         adopted = [*_adopt(connection, at), *align_aliases(connection)]
         left = _problems(connection)
@@ -79,8 +80,7 @@ def _problems(connection: Connection) -> list[str]:
     found = [f"The table {table.name} is missing." for table in ours if table.name not in present]
     if tables.LOCK.name in present and not connection.scalar(_LOCK_ROWS):
         found.append(f"The row of the table {tables.LOCK.name} is missing.")
-    if ONE_IN_PRODUCTION not in _indexes(connection):
-        found.append(f"The index {ONE_IN_PRODUCTION} is missing.")
+    found += _of_index(connection)
     expected = _expected(connection)
     made = _made(connection)
     for name, text in expected.items():
@@ -109,8 +109,14 @@ def _made(connection: Connection) -> dict[str, str]:
     return {name: text for name, text in connection.execute(sa.text(query))}  # noqa: C416  # rows are no pairs
 
 
-def _indexes(connection: Connection) -> set[str | None]:
-    return {index["name"] for index in sa.inspect(connection).get_indexes("model_versions")}
+def _of_index(connection: Connection) -> list[str]:
+    for index in sa.inspect(connection).get_indexes("model_versions"):
+        if index["name"] == ONE_IN_PRODUCTION:
+            where = str(index.get("dialect_options", {}).get(f"{connection.dialect.name}_where"))
+            if index["unique"] and index["column_names"] == ["workspace", "name"] and "'Production'" in where:
+                return []
+            return [f"The index {ONE_IN_PRODUCTION} is not the one that belongs there."]
+    return [f"The index {ONE_IN_PRODUCTION} is missing."]
 
 
 def _make_triggers(connection: Connection) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 from mlflow.exceptions import MlflowException
+from mlflow.store.db.utils import _verify_schema
 from mlflow.store.model_registry.sqlalchemy_store import SqlAlchemyStore
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from sqlalchemy.orm import Session
@@ -29,9 +30,14 @@ _SCHEME = "greenroom+"
 def init(database: str) -> list[str]:
     """Install what is missing, MLflow's own tables too; return what was done, one sentence each."""
     uri = _checked(database)
+    with _said_plainly(uri):
+        # MLflow would try for minutes.
+        reachable = sa.create_engine(uri, poolclass=sa.NullPool)
+        reachable.connect().close()
     try:
         # MLflow makes its own schema, or says that it must be upgraded first.
         engine = SqlAlchemyStore(uri).engine
+        _verify_schema(engine)
     except MlflowException as error:
         raise RegistryError(f"MLflow cannot use {_shown(uri)}: {str(error)[:500]}") from error
     except SQLAlchemyError as error:

@@ -22,6 +22,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.prompt.constants import IS_PROMPT_TAG_KEY
 from mlflow.protos.databricks_pb2 import INVALID_STATE
 from mlflow.store.artifact.utils.models import _parse_model_uri
+from mlflow.store.db.utils import _verify_schema
 from mlflow.store.model_registry.dbmodels.models import SqlModelVersion, SqlModelVersionTag
 from mlflow.store.model_registry.sqlalchemy_store import SqlAlchemyStore
 from mlflow.utils.validation import _validate_model_version
@@ -53,6 +54,7 @@ class GreenroomStore(SqlAlchemyStore):  # type: ignore[misc]  # mlflow has no ty
 
     def __init__(self, store_uri: str) -> None:
         super().__init__(store_uri.removeprefix(SCHEME))
+        _verify_schema(self.engine)
         self.rules = rules_of(os.environ)
         if install.is_untouched(self.engine):
             install.install(self.engine, decisions.stamp(decisions.now()))

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from needs import need_postgresql
-from review_house import AWAY, ENGINES, EXHAUSTIVE, SHOWN, House, new_name, open_house
+from review_house import AWAY, ENGINES, SHOWN, House, new_name, open_house
 
 from deploy.postgresql import PostgresServer, create_database, running_postgresql
 from registry import Act
@@ -54,13 +54,6 @@ def postgresql_house(
 @pytest.fixture(params=ENGINES)
 def house(request: pytest.FixtureRequest) -> House:
     """The session's server on one engine, then on the other; both stay up until the end."""
-    found: House = request.getfixturevalue(f"{request.param}_house")
-    return found
-
-
-@pytest.fixture(params=ENGINES if EXHAUSTIVE else ENGINES[:1])
-def some_house(request: pytest.FixtureRequest) -> House:
-    """For what happens before a database is asked: one engine tells as much as two."""
     found: House = request.getfixturevalue(f"{request.param}_house")
     return found
 

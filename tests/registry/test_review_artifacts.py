@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 import pytest
-from review_house import FRESH, WAITING, House, message_of, new_name
+from review_house import FRESH, ONE_ENGINE, WAITING, House, message_of, new_name
 from tiny_versions import validate_tiny
 
 import registry
@@ -48,11 +48,13 @@ WAYS: dict[str, Callable[[str], str]] = {
     "a plus": lambda path: path.replace("/m-", "/+m-"),
     "a backslash": lambda path: path.replace("/models/", "\\models\\"),
     "an encoded backslash": lambda path: path.replace("/models/", "%5Cmodels%5C"),
+    "an encoded question mark": lambda path: path.replace("/models/", "/models%3f/../models/"),
     "a question mark": lambda path: f"{path}?x=1",
     "a fragment": lambda path: f"{path}%23x",
 }
 
 
+@ONE_ENGINE
 @pytest.mark.parametrize("way", WAYS)
 def test_a_file_of_it_replaced_or_added_through_the_server(house: House, shown: str, way: str) -> None:
     version = registry.find_version(house.at("ann"), shown, FRESH)
@@ -60,16 +62,15 @@ def test_a_file_of_it_replaced_or_added_through_the_server(house: House, shown: 
     for name in names:
         path = WAYS[way](f"{located(house, version)}/{name}")
         for root in (PROXY, PROXY.replace("/api/", "/ajax-api/")):
-            answer = house.call("admin", "PUT", f"{root}/{path}", data=b"forged")
+            status, said = house.raw("admin", "PUT", f"{root}/{path}", b"forged")
             if way == "plain":
-                said = message_of(answer)
-                assert said.startswith(f"{name.rpartition('/')[2]!r} belongs to ")
-                assert said.endswith(
-                    ", whose artifact is fixed since it was registered. Log a new model instead."
-                )
+                assert status == 400
+                assert f"{name.rpartition('/')[2]!r} belongs to " in said
+                assert "whose artifact is fixed since it was registered. Log a new model instead." in said
         assert as_registered(house, version), way
 
 
+@ONE_ENGINE
 @pytest.mark.parametrize("verb", ["create", "complete", "abort"])
 def test_a_multipart_upload_into_it(house: House, shown: str, verb: str) -> None:
     version = registry.find_version(house.at("ann"), shown, FRESH)
@@ -84,10 +85,13 @@ def test_it_is_deleted_only_off_stage(house: House, shown: str, model: str) -> N
     version = registry.find_version(house.at("ann"), shown, WAITING)
     path = located(house, version)
     parents = [path.rsplit("/", n)[0] for n in range(1, path.count("/") + 1)]
-    for at in (path, f"{path}/model.ubj", *parents, path.replace("/models/", "//models/%2e/")):
-        answer = house.call("admin", "DELETE", f"{PROXY}/{at}")
-        assert "whose artifact is fixed" in message_of(answer), at
-        assert as_registered(house, version)
+    odd = (path.replace("/models/", "//models/%2e/"), ".", "./", "%2e", "%252e", "0/.", "./0")
+    for at in (path, f"{path}/model.ubj", *parents, *odd):
+        status, said = house.raw("admin", "DELETE", f"{PROXY}/{at}")
+        assert (status, "whose artifact is fixed" in said) == (400, True), at
+    for at in ("", "/", "//", "..", "%2e%2e", "x/..", "0/../0", "%00"):
+        house.raw("admin", "DELETE", f"{PROXY}/{at}")
+        assert as_registered(house, version), at
     # What is not on stage may go, as `mlflow gc` would have it.
     source, run_id = house.log("ann")
     other = registry.register(house.at("ann"), model, source, run_id)
@@ -98,23 +102,28 @@ def test_it_is_deleted_only_off_stage(house: House, shown: str, model: str) -> N
         house.decide("ann", Act.REQUEST, model, 1)
 
 
-def test_an_upload_to_the_run_it_lies_in(house: House, model: str) -> None:
+@ONE_ENGINE
+@pytest.mark.parametrize("source", ["mlflow-artifacts:/0/{}/artifacts/model", "runs:/{}/model"])
+def test_an_upload_to_the_run_it_lies_in(house: House, model: str, source: str) -> None:
     """MLflow has a second door for uploads, for its own pages."""
     at = house.at("ann")
     run_id = house.log("ann")[1]
     folder = house.folder_of(house.register(new_name("tiny")))
     at.client.log_artifacts(run_id, str(folder), "model")
     at.client.create_registered_model(model)
-    path = f"mlflow-artifacts:/0/{run_id}/artifacts/model"
-    house.mlflow("ann", "POST", "model-versions/create", name=model, source=path, run_id=run_id)
-    version = registry.find_version(at, model, 1)
-    assert as_registered(house, version)
+    created = {"name": model, "source": source.format(run_id), "run_id": run_id}
+    assert house.mlflow("ann", "POST", "model-versions/create", **created).ok
+    digest = registry.find_version(at, model, 1).digest
+    stored = house.server.folder.path / "artifacts" / "0" / run_id / "artifacts" / "model"
+    assert Manifest.of(stored).digest == digest
+    status, said = house.raw("admin", "PUT", f"{PROXY}/0/{run_id}/artifacts/model/model.ubj", b"forged")
+    assert (status, "whose artifact is fixed" in said) == (400, True)
     for to in ("model/model.ubj", "model/extra.bin", "model//model.ubj", "model/./model.ubj", "model%2Fx"):
         for prefix in ("/ajax-api/2.0", ""):
             query = f"run_uuid={run_id}&path={to}"
             answer = house.call("admin", "POST", f"{prefix}/mlflow/upload-artifact?{query}", data=b"forged")
             assert answer.status_code != 200, to
-            assert as_registered(house, version), to
+            assert Manifest.of(stored).digest == digest, to
     # Beside it there is room.
     query = f"run_uuid={run_id}&path=notes.txt"
     answer = house.call("ann", "POST", f"/ajax-api/2.0/mlflow/upload-artifact?{query}", data=b"fine")

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import sqlalchemy as sa
 from mlflow.exceptions import RestException
-from review_house import FRESH, WAITING, House, message_of, new_name
+from review_house import FRESH, ONE_ENGINE, WAITING, House, message_of, new_name
 from tiny_versions import validate_tiny
 
 import registry
@@ -300,6 +300,7 @@ def test_ones_own_artifact_registered_by_a_friend(house: House, model: str) -> N
 # Who asks
 
 
+@ONE_ENGINE
 @pytest.mark.parametrize(
     "headers",
     [
@@ -332,6 +333,7 @@ def decision(action: str, model: str, version: int = WAITING, **also: Any) -> di
     return {**plain, **also}
 
 
+@ONE_ENGINE
 @pytest.mark.parametrize("key", ["by", "user", "user_id", "actor", "username", "author", "may_review"])
 def test_another_name_in_an_argument(house: House, shown: str, key: str) -> None:
     path = "/api/2.0/greenroom/decisions"
@@ -366,6 +368,7 @@ def test_another_author_in_an_argument(house: House, model: str) -> None:
     assert house.stages(model) == {1: "None"}
 
 
+@ONE_ENGINE
 @pytest.mark.parametrize(
     "login",
     [
@@ -397,6 +400,7 @@ def test_a_wrong_password(house: House, shown: str, login: str) -> None:
         assert answer.status_code == 401 or ("\0" in login and answer.status_code == 400), answer.text
 
 
+@ONE_ENGINE
 def test_a_wrong_password_is_said_plainly(house: House, shown: str) -> None:
     uri = re.sub("//rita:[^@]+@", "//rita:wrong@", house.at("rita").uri)
     at = registry.connect({"MLFLOW_TRACKING_URI": uri})
@@ -405,6 +409,7 @@ def test_a_wrong_password_is_said_plainly(house: House, shown: str) -> None:
     assert "wrong" not in str(caught.value)
 
 
+@ONE_ENGINE
 def test_making_oneself_a_reviewer(house: House, shown: str) -> None:
     [role] = [
         found["id"]
@@ -476,6 +481,7 @@ def test_a_verdict_before_the_artifact(house: House, model: str) -> None:
     assert house.said(model) == [("ann", "registered", "None")]
 
 
+@ONE_ENGINE
 @pytest.mark.parametrize(
     "changed",
     [

@@ -13,8 +13,8 @@ from review_house import EXHAUSTIVE, House, new_name
 pytest_plugins = ["review_fixtures"]
 
 KILLS = 40 if EXHAUSTIVE else 1
-AT_ONCE = 8
-TARGETS = {"approve": 3, "rollback": 1, "archive": 2}
+AT_ONCE = 4
+TARGETS = {"approve": 2, "rollback": 1, "archive": 1}
 WHOLE = {
     "approve": ["approved", "archived", "promoted"],
     "rollback": ["archived", "rolled back"],
@@ -27,10 +27,12 @@ def test_killed_while_it_decides(house: House) -> None:
     for _ in range(KILLS):
         acts = [generator.choice([*WHOLE]) for _ in range(AT_ONCE)]
         models = [new_name("killed") for _ in acts]
-        for model in models:
+        for act, model in zip(acts, models, strict=True):
             house.live(model)
-            house.live(model)
-            house.staged(model)
+            if act == "rollback":
+                house.live(model)
+            else:
+                house.staged(model)
         attempts = [str(uuid.uuid4()) for _ in acts]
 
         def ask(
@@ -63,8 +65,8 @@ def test_killed_while_it_decides(house: House) -> None:
         for at, (act, model) in enumerate(zip(acts, models, strict=True)):
             assert [str(line.action) for line in lines if line.attempt == attempts[at]] == WHOLE[act]
             stages = {
-                "approve": {1: "Archived", 2: "Archived", 3: "Production"},
-                "rollback": {1: "Production", 2: "Archived", 3: "Staging"},
-                "archive": {1: "Archived", 2: "Archived", 3: "Staging"},
+                "approve": {1: "Archived", 2: "Production"},
+                "rollback": {1: "Production", 2: "Archived"},
+                "archive": {1: "Archived", 2: "Staging"},
             }
             assert house.stages(model) == stages[act]

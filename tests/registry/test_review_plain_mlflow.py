@@ -10,7 +10,7 @@ import mlflow
 import mlflow.pyfunc
 import pytest
 from mlflow.exceptions import MlflowException, RestException
-from review_house import House, logging_to, message_of, new_name
+from review_house import ONE_ENGINE, House, logging_to, message_of, new_name
 from tiny_versions import booster, example, validate_tiny
 
 import registry
@@ -104,6 +104,7 @@ def test_everything_that_is_no_decision(house: House, model: str) -> None:
     assert house.said(model) == [("ann", "registered", "None")]
 
 
+@ONE_ENGINE
 def test_the_version_is_served_by_mlflow_itself(house: House, model: str, scratch: Path) -> None:
     house.live(model)
     with logging_to(house.at("olaf")):
@@ -114,6 +115,7 @@ def test_the_version_is_served_by_mlflow_itself(house: House, model: str, scratc
             assert len(answers) == 2
 
 
+@ONE_ENGINE
 def test_a_model_given_by_its_run(house: House, model: str) -> None:
     """`runs:/…`, as every tutorial of MLflow registers."""
     with logging_to(house.at("ann")), mlflow.start_run() as run, warnings.catch_warnings():
@@ -213,6 +215,25 @@ def test_unknown_names_and_numbers(house: House, model: str) -> None:
         with pytest.raises(MlflowException):
             house.client("admin").transition_model_version_stage(name, "1", "Staging")
     assert house.stages(model) == {1: "None"}
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ("gs://bucket/model", "this server lacks a package for it"),
+        ("http://127.0.0.1:9/latest/meta-data", "cannot use the 'http' scheme"),
+        ("ftp://127.0.0.1:9/model", "cannot use the 'ftp' scheme"),
+        ("file:///etc", "Invalid model version source"),
+        ("/etc", "Invalid model version source"),
+        ("mlflow-artifacts://127.0.0.1:9/model", "cannot use the 'mlflow-artifacts' scheme"),
+    ],
+)
+def test_a_source_that_the_server_does_not_read(house: House, model: str, source: str, said: str) -> None:
+    """It reads what is registered; nobody sends it anywhere else with that."""
+    house.client("ann").create_registered_model(model)
+    answer = house.mlflow("ann", "POST", "model-versions/create", name=model, source=source)
+    assert said in message_of(answer)
+    assert house.stages(model) == {}
 
 
 # Prompts are MLflow's

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 
 import pytest
 from commands import REPOSITORY
-from review_house import EXHAUSTIVE, House
+from review_house import EXHAUSTIVE, ONE_ENGINE, House
 
 from deploy import processes
 from deploy.service import Service
@@ -111,6 +111,7 @@ def test_what_is_public_says_nothing_of_models(sqlite_house: House, path: str) -
     assert "sqlite" not in answer.text
 
 
+@ONE_ENGINE
 @pytest.mark.parametrize(
     "path",
     [
@@ -136,11 +137,10 @@ def test_what_is_public_says_nothing_of_models(sqlite_house: House, path: str) -
     ],
 )
 def test_no_way_around_the_login(house: House, path: str) -> None:
-    for headers in ({}, {"X-Original-URL": "/health", "X-Rewrite-URL": "/health"}):
-        answer = house.call(None, "GET", path, headers=headers)
-        assert answer.status_code in {301, 307, 308, 400, 401, 404}, (path, answer.text[:200])
-        assert "previous" not in answer.text
-        assert "root:" not in answer.text
+    status, said = house.raw(None, "GET", path)
+    assert status in {301, 307, 308, 400, 401, 404}, said[:200]
+    assert "previous" not in said
+    assert "root:" not in said
 
 
 @pytest.mark.parametrize(("path", "method"), sorted(OURS))
@@ -190,6 +190,7 @@ def test_a_version_that_is_no_number(house: House, shown: str, version: object) 
     assert "expected a whole number from 1" in answer.json()["message"]
 
 
+@ONE_ENGINE
 @pytest.mark.parametrize("content_type", ["text/plain", "application/x-www-form-urlencoded", "", "text/json"])
 def test_what_another_site_could_send(house: House, shown: str, content_type: str) -> None:
     """A form of another site can send a body with the visitor's login, but not of this type."""
