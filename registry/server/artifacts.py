@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 import tempfile
 from contextlib import contextmanager, suppress
@@ -11,10 +12,12 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlparse
 
 from mlflow.exceptions import MlflowException
-from mlflow.protos.databricks_pb2 import TEMPORARILY_UNAVAILABLE
-from mlflow.server import handlers
+from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE, TEMPORARILY_UNAVAILABLE
+from mlflow.server import ARTIFACTS_DESTINATION_ENV_VAR, handlers
 from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 from mlflow.store.artifact.runs_artifact_repo import RunsArtifactRepository
+from mlflow.utils.file_utils import local_file_uri_to_path
+from mlflow.utils.uri import is_local_uri
 
 from registry.errors import ArtifactError
 from registry.formats import format_of, signature_of
@@ -115,8 +118,19 @@ def fetch(location: str, manifest: dict[str, Any], what: str, cache: Path) -> Pa
     return cached
 
 
-def proxied_path(location: str) -> str | None:
-    """Return where a proxied artifact lies below the server's artifact root; None if it is not proxied."""
+def physical(location: str) -> str:
+    """Return where an artifact really lies: a folder, or a URI of its store, without the server's proxy."""
+    path = _proxied_path(location)
+    if path is not None:
+        location = f"{os.environ.get(ARTIFACTS_DESTINATION_ENV_VAR, _PROXIED)}/{path}"
+    return (
+        str(Path(local_file_uri_to_path(location)).resolve())
+        if is_local_uri(location)
+        else location.rstrip("/")
+    )
+
+
+def _proxied_path(location: str) -> str | None:
     parsed = urlparse(location)
     return parsed.path.strip("/") if parsed.scheme == _PROXIED else None
 
@@ -136,10 +150,18 @@ def _open(location: str) -> tuple[ArtifactRepository, str]:
         run_id, below = RunsArtifactRepository.parse_runs_uri(location)
         root = handlers._get_tracking_store().get_run(run_id).info.artifact_uri  # noqa: SLF001  # as handlers do
         location = f"{root.rstrip('/')}/{below}"
-    path = proxied_path(location)
+    path = _proxied_path(location)
     if path is not None:
         return handlers._get_artifact_repo_mlflow_artifacts(), path  # noqa: SLF001  # its settings are its own
-    return get_artifact_repository(location), ""
+    try:
+        return get_artifact_repository(location), ""
+    except ImportError as error:
+        # MLflow names stores that its own dependencies do not bring.
+        raise MlflowException(
+            f"{location} cannot be read: this server lacks a package for it ({error}). Ask an admin of the"
+            " server to install it",
+            INVALID_PARAMETER_VALUE,
+        ) from error
 
 
 def _files(repository: ArtifactRepository, path: str) -> Iterator[tuple[str, int | None]]:

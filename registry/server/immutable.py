@@ -27,12 +27,13 @@ if TYPE_CHECKING:
 
 # MLflow has a second door, for its own pages.
 _UPLOAD = re.compile(r"/mlflow/upload-artifact/?")
-_PROXY = re.compile(r"/mlflow-artifacts/(?:artifacts|mpu/[a-z]+)/(?P<path>.+)", re.DOTALL)
+_PROXY = re.compile(r"/mlflow-artifacts/(?:artifacts|mpu/[a-z]+)/(?P<path>.*)", re.DOTALL)
 _REGISTERED = sa.text(
-    "SELECT v.name, v.version, v.current_stage, v.storage_location FROM model_versions v"
+    "SELECT v.name, v.version, v.current_stage, v.storage_location, r.artifact_uri FROM model_versions v"
     " JOIN model_version_tags t ON t.workspace = v.workspace AND t.name = v.name AND t.version = v.version"
+    " LEFT JOIN runs r ON v.storage_location LIKE 'runs:/%'"
+    " AND r.run_uuid = substr(v.storage_location, 7, 32)"
     " WHERE t.key = 'greenroom.manifest' AND v.current_stage <> :deleted"
-    " AND v.storage_location LIKE 'mlflow-artifacts:%'"
 )
 
 
@@ -49,35 +50,39 @@ def refusal(engine: Engine, method: str, url_path: str, query: str) -> str | Non
         return None
     try:
         # What MLflow will make of it: decoded as often as it takes.
-        path = posixpath.normpath(validate_path_is_safe(written)).strip("/")
+        path = posixpath.normpath(validate_path_is_safe(written[1]))
     except MlflowException:
         return None  # which MLflow refuses by itself
+    target = artifacts.physical(posixpath.join(written[0], "" if path == "." else path))
     with engine.connect() as connection:
         rows = connection.execute(_REGISTERED, {"deleted": DELETED}).all()
-    for name, version, stage, location in rows:
+    for name, version, stage, location, of_run in rows:
         if method == "DELETE" and stage not in ("Staging", "Production"):
             continue
-        root = artifacts.proxied_path(location) or ""
-        if f"{path}/".startswith(f"{root}/") or (method == "DELETE" and f"{root}/".startswith(f"{path}/")):
+        # A version may have been registered as `runs:/RUN/path`, which lies below that run.
+        root = artifacts.physical(f"{of_run}{location[len('runs:/') + 32 :]}" if of_run else location)
+        if f"{target}/".startswith(f"{root}/") or (
+            method == "DELETE" and f"{root}/".startswith(f"{target}/")
+        ):
             return (
-                f"{posixpath.basename(path)!r} belongs to {name} version {version}, whose artifact is fixed"
+                f"{posixpath.basename(target)!r} belongs to {name} version {version}, whose artifact is fixed"
                 " since it was registered. Log a new model instead."
             )
     return None
 
 
-def _written(engine: Engine, url_path: str, query: str) -> str | None:
+def _written(engine: Engine, url_path: str, query: str) -> tuple[str, str] | None:
+    """Return the location of the folder that is written below, and the path in it."""
     found = _PROXY.search(url_path)
     if found is not None:
-        return found["path"]
+        return "mlflow-artifacts:", found["path"]
     if _UPLOAD.search(url_path) is None:
         return None
     said = {key: values[0] for key, values in parse_qs(query).items()}
     with engine.connect() as connection:
         of_run = sa.text("SELECT artifact_uri FROM runs WHERE run_uuid = :run")
         root = connection.scalar(of_run, {"run": said.get("run_uuid", "")})
-    folder = artifacts.proxied_path(root) if root else None
-    return f"{folder}/{said.get('path', '')}" if folder else None
+    return (root, said.get("path", "")) if root else None
 
 
 class KeepsArtifacts:

@@ -145,6 +145,7 @@ def test_a_request_and_an_approval_by_stage(house: House, model: str) -> None:
     for _ in range(2):
         move = moving(model, 1, "Production")
         answer = house.mlflow("rob", "POST", "model-versions/transition-stage", **move)
+        assert answer.ok, answer.text
         assert answer.json()["model_version"]["current_stage"] == "Production"
     assert [action for _, action, _ in house.said(model)] == [
         "registered",
