@@ -48,7 +48,7 @@ def fetch(registry: Registry, version: ModelVersion) -> Path:
         cached.parent.mkdir(parents=True, exist_ok=True)
         with (
             translated(f"download {what}"),
-            download(registry, version.uri, beside=cached.parent) as folder,
+            download(registry, version, beside=cached.parent) as folder,
         ):
             version.manifest.verify(folder, what)
             try:
@@ -62,16 +62,15 @@ def fetch(registry: Registry, version: ModelVersion) -> Path:
 
 
 @contextmanager
-def download(registry: Registry, model_uri: str, beside: Path | None = None) -> Iterator[Path]:
+def download(registry: Registry, version: ModelVersion, beside: Path | None = None) -> Iterator[Path]:
     """Download an artifact to a folder that is gone afterwards, unless it was moved away."""
-    import mlflow
+    from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
 
     scratch = Path(tempfile.mkdtemp(prefix=".download-", dir=beside))
     try:
-        yield Path(
-            mlflow.artifacts.download_artifacts(
-                artifact_uri=model_uri, dst_path=str(scratch), tracking_uri=registry.uri
-            )
-        )
+        # Not by its `models:/` URI: MLflow would look that up wherever its global setting points.
+        location = registry.client.get_model_version_download_uri(version.name, str(version.version))
+        artifact = get_artifact_repository(location, tracking_uri=registry.uri, registry_uri=registry.uri)
+        yield Path(artifact.download_artifacts("", dst_path=str(scratch)))
     finally:
         shutil.rmtree(scratch, ignore_errors=True)

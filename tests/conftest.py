@@ -43,28 +43,6 @@ ON_THE_STACK = (
 WITH_THEIR_OWN_SERVER = ("tests/registry/test_review_pages", "tests/registry/test_review_")
 
 
-# Minutes on their own: they run with every round and every fault point (make test-exhaustive).
-collect_ignore = (
-    []
-    if os.environ.get("GREENROOM_EXHAUSTIVE")
-    else [
-        f"registry/test_review_{name}.py"
-        for name in (
-            "artifacts",
-            "attempts",
-            "faults",
-            "install",
-            "kill",
-            "machine",
-            "plain_mlflow",
-            "races",
-            "routes",
-            "together",
-        )
-    ]
-)
-
-
 class OneStack(LoadScopeScheduling):  # type: ignore[misc]  # xdist ships no types
     """Spreads tests over workers by file, and all that share a server as one."""
 

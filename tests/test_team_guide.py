@@ -308,7 +308,11 @@ def hooked(people: Server, first: ModelVersion, live: tuple[Ran, Ran], receiver:
     assert first.run_id
     second = registry.register(people.at("ann"), "tiny", first.source, first.run_id)
     verdict = registry.Validation(
-        passed=True, digest=second.digest or "", run_id="run", metrics={"auc": 0.71}, reasons=("auc is 0.71",)
+        passed=True,
+        digest=second.digest or "",
+        run_id=first.run_id,
+        metrics={"auc": 0.71},
+        reasons=("auc is 0.71",),
     )
     registry.record_validation(people.at("val"), second, verdict)
     registry.decide(people.at("ann"), Act.REQUEST, "tiny", 2, "newer")
@@ -506,7 +510,7 @@ def test_people_may_do_what_the_table_says(people: Server, hooked: Receiver) -> 
     with pytest.raises(RegistryError, match="this login may not do that"):
         registry.register(people.at("olaf"), "tiny", "models:/m-0", "0")
     with pytest.raises(RegistryError, match="This login may not change tiny"):
-        registry.decide(people.at("rita"), Act.ARCHIVE, "tiny", 2, "old")
+        registry.decide(people.at("olaf"), Act.ARCHIVE, "tiny", 2, "old")
     for login in ("val", "admin"):
         with pytest.raises(RefusedError, match=f"{login} may not roll back: that takes the MLflow role"):
             registry.decide(people.at(login), Act.ROLLBACK, "tiny", 1, "why not")

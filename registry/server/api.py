@@ -14,12 +14,14 @@ from mlflow.server import handlers
 from registry.errors import RegistryError
 from registry.policy import Act
 from registry.server import identity, reading
-from registry.server.decisions import Asked, Refused, Version
+from registry.server.decisions import Asked, Refused
 from registry.server.store import GreenroomStore
 from registry.validation import Validation
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from registry.server.versions import Version
 
 ROOT = "/api/2.0/greenroom"
 _MOST_LINES = 1000

@@ -19,9 +19,9 @@ from starlette.middleware import Middleware
 
 from registry.server import api, identity
 from registry.server.background import Background
-from registry.server.guards import MARK
 from registry.server.immutable import KeepsArtifacts, refusal
 from registry.server.pages import pages
+from registry.server.triggers import MARK
 
 if TYPE_CHECKING:
     from collections.abc import MutableMapping

@@ -13,7 +13,7 @@ from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from registry.errors import RegistryError, RegistryUnavailableError
-from registry.server import decisions, install, tables
+from registry.server import clock, install, tables
 from registry.server.agreement import find_disagreements
 from registry.server.events import list_undelivered
 
@@ -43,7 +43,7 @@ def init(database: str) -> list[str]:
     except SQLAlchemyError as error:
         raise _unreachable(uri, error) from error
     with _said_plainly(uri):
-        return install.install(engine, decisions.stamp(decisions.now()))
+        return install.install(engine, clock.stamp(clock.now()))
 
 
 def doctor(database: str) -> list[str]:

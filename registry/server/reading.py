@@ -10,8 +10,8 @@ from mlflow.store.model_registry.dbmodels.models import SqlModelVersion
 
 from registry import policy
 from registry.policy import Act
-from registry.server import artifacts, decisions, identity, tables
-from registry.server.decisions import Asked, Version
+from registry.server import artifacts, decisions, identity, tables, versions
+from registry.server.decisions import Asked
 from registry.stages import Stage
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from registry.ledger import Line
     from registry.server.store import GreenroomStore
+    from registry.server.versions import Version
 
 
 @dataclass(frozen=True)
@@ -40,17 +41,17 @@ def read_dossier(store: GreenroomStore, model: str, number: int) -> Dossier:
     """Read all that is decided upon. Raises MLflow's own error where there is no such version."""
     actor = identity.actor(store.rules.reviewer_role)
     with store.sessions() as session:
-        location = decisions.read_version(session, model, number)
+        location = versions.read_version(session, model, number)
     artifact = location.standing.artifact
     obstacle = artifacts.obstacle(location.location, artifact["manifest"]) if artifact else None
     with store.sessions() as session:
-        version = decisions.read_version(session, model, number)
+        version = versions.read_version(session, model, number)
         # With a reason that passes: the form asks for one.
         asked = Asked(Act.APPROVE, model, number, "…", "", accepts_signature_change=True, obstacle=obstacle)
         facts = decisions.facts_of(session, version, asked, actor)
         return Dossier(
             candidate=version,
-            champion=decisions.champion_of(session, model),
+            champion=versions.champion_of(session, model),
             lines=tuple(tables.lines(session, model, number)),
             signature_breaks=facts.signature_breaks,
             refusals={act: policy.refusals(act, facts, store.rules) for act in Act},
@@ -75,4 +76,4 @@ def read_lines(store: GreenroomStore, model: str | None, after: int, limit: int)
 def _staged(session: Session) -> list[Version]:
     table = SqlModelVersion.__table__
     query = sa.select(table.c.name, table.c.version).where(table.c.current_stage == Stage.STAGING)
-    return [decisions.read_version(session, row.name, row.version) for row in session.execute(query)]
+    return [versions.read_version(session, row.name, row.version) for row in session.execute(query)]

@@ -7,7 +7,6 @@ registered models, are left alone.
 
 from __future__ import annotations
 
-import json
 import os
 import re
 import uuid
@@ -16,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 from mlflow import MlflowClient
-from mlflow.entities.model_registry import ModelVersionTag
 from mlflow.entities.model_registry.model_version_stages import get_canonical_stage
 from mlflow.exceptions import MlflowException
 from mlflow.prompt.constants import IS_PROMPT_TAG_KEY
@@ -27,26 +25,25 @@ from mlflow.store.model_registry.dbmodels.models import SqlModelVersion, SqlMode
 from mlflow.store.model_registry.sqlalchemy_store import SqlAlchemyStore
 from mlflow.utils.validation import _validate_model_version
 
-from registry.ledger import Action, Line
 from registry.manifest import MANIFEST_TAG
 from registry.policy import Act
 from registry.rules import rules_of
-from registry.server import artifacts, decisions, identity, install, tables
+from registry.server import artifacts, clock, decisions, identity, install, records, tables, versions
 from registry.server.decisions import Asked, Refused
+from registry.server.plain import PLAIN, act_of, refuse_our_tags
 from registry.server.sessions import Sessions
 from registry.stages import ALIAS, Stage
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from mlflow.entities.model_registry import ModelVersionTag
 
+    from registry.ledger import Line
     from registry.validation import Validation
 
 SCHEME = "greenroom+"
-OURS = "greenroom."
 _VERSION_URI = re.compile(r"models:/[^/@]+/[0-9]+")
 # Its alias `production` was set by anybody.
 _STAYS_A_PROMPT = "A prompt stays a prompt. Register a model under another name."
-PLAIN = "set with MLflow's own client or pages, which take no reason"
 
 
 class GreenroomStore(SqlAlchemyStore):  # type: ignore[misc]  # mlflow has no types
@@ -57,7 +54,7 @@ class GreenroomStore(SqlAlchemyStore):  # type: ignore[misc]  # mlflow has no ty
         _verify_schema(self.engine)
         self.rules = rules_of(os.environ)
         if install.is_untouched(self.engine):
-            install.install(self.engine, decisions.stamp(decisions.now()))
+            install.install(self.engine, clock.stamp(clock.now()))
         problems = install.find_problems(self.engine)
         if problems:
             raise MlflowException(
@@ -85,7 +82,7 @@ class GreenroomStore(SqlAlchemyStore):  # type: ignore[misc]  # mlflow has no ty
         """Put a version back in Production; without a number the one before."""
         with self.sessions() as session:
             done = tables.of_attempt(session, attempt)
-            number = version or (done[-1].version if done else decisions.version_before(session, model))
+            number = version or (done[-1].version if done else versions.version_before(session, model))
         return self.decide(Asked(Act.ROLLBACK, model, number, reason, attempt))
 
     def validate(self, model: str, version: int, verdict: Validation, attempt: str) -> list[Line]:
@@ -95,31 +92,12 @@ class GreenroomStore(SqlAlchemyStore):  # type: ignore[misc]  # mlflow has no ty
         """
         by = identity.login()
         with self.sessions() as session:
-            found = decisions.read_version(session, model, version)
-        artifact = None if found.standing.digest else artifacts.fix(found.location)
+            found = versions.read_version(session, model, version)
+            since = records.first_registered(session, verdict.digest)
+        late = None if found.standing.digest else artifacts.fix(found.location)
+        weakness = records.weakness(verdict, since)
         with self.sessions.deciding() as session:
-            action = f"The verdict on {model} version {version}"
-            done = tables.of_attempt(session, attempt)
-            if done:
-                wanted = (by, model, version, Action.VALIDATED)
-                if any((line.by, line.model, line.version, line.action) != wanted for line in done):
-                    raise Refused(action, ("Its attempt id belongs to something else.",))
-                return done
-            decisions.refuse_prompt(session, model, action)
-            found = decisions.read_version(session, model, version)
-            digest = found.standing.digest or (artifact or {}).get("digest")
-            if digest is None:
-                raise Refused(action, ("There is no artifact yet that it could be about. Upload it first.",))
-            if verdict.digest != digest:
-                said = f"It is about the artifact {verdict.digest[:12]}…, and registered is {digest[:12]}…."
-                raise Refused(action, (said,))
-            evidence: dict[str, Any] = {"validation": verdict.to_plain()}
-            if artifact and not found.standing.digest:
-                evidence["artifact"] = artifact
-            line = self._write(session, Action.VALIDATED, found, digest, evidence, attempt, by)
-            if "artifact" in evidence:
-                self._tag_manifest(session, model, version, evidence["artifact"])
-            return [line]
+            return records.judged(session, found, verdict, by, attempt, late=late, weakness=weakness)
 
     # MLflow's own interface
 
@@ -138,7 +116,7 @@ class GreenroomStore(SqlAlchemyStore):  # type: ignore[misc]  # mlflow has no ty
         if _VERSION_URI.fullmatch(source):
             # MLflow's client copies a version with its tags; the manifest is read anew.
             tags = [tag for tag in tags or () if tag.key != MANIFEST_TAG]
-        _refuse_our_tags(f"The registration of {name}", (tag.key for tag in tags or ()))
+        refuse_our_tags(f"The registration of {name}", (tag.key for tag in tags or ()))
         author = identity.login()
         given = (name, source, run_id, tags, run_link, description, local_model_path, model_id)
         is_prompt_version = any(tag.key == IS_PROMPT_TAG_KEY for tag in tags or ())
@@ -154,18 +132,7 @@ class GreenroomStore(SqlAlchemyStore):  # type: ignore[misc]  # mlflow has no ty
             created = super().create_model_version(*given)
             session.flush()
             number = int(created.version)
-            _sign(session, name, number, author)
-            version = decisions.read_version(session, name, number)
-            digest = artifact["digest"] if artifact else None
-            evidence = {
-                "author": author,
-                "artifact": artifact,
-                "source": source,
-                "training_run": version.run_id,
-            }
-            self._write(session, Action.REGISTERED, version, digest, evidence, str(uuid.uuid4()), author)
-            if artifact:
-                self._tag_manifest(session, name, number, artifact)
+            records.registered(session, name, number, author, artifact)
             return super().get_model_version(name, str(number))
 
     def transition_model_version_stage(
@@ -180,7 +147,7 @@ class GreenroomStore(SqlAlchemyStore):  # type: ignore[misc]  # mlflow has no ty
         action = f"The move of {name} version {number} to {to}"
         with self.sessions() as session:
             decisions.refuse_prompt(session, name, action)
-            found = decisions.read_version(session, name, number)
+            found = versions.read_version(session, name, number)
             staged = [
                 row.version
                 for row in session.execute(
@@ -196,7 +163,8 @@ class GreenroomStore(SqlAlchemyStore):  # type: ignore[misc]  # mlflow has no ty
                     action,
                     ("It would archive what waits for a review; ask without archive_existing_versions.",),
                 )
-            self.decide(Asked(self._act(action, found, to), name, number, PLAIN, str(uuid.uuid4())))
+            act = act_of(action, found, to, self.rules)
+            self.decide(Asked(act, name, number, PLAIN, str(uuid.uuid4())))
         return self.get_model_version(name, version)
 
     def delete_model_version(self, name: str, version: str) -> None:
@@ -217,7 +185,7 @@ class GreenroomStore(SqlAlchemyStore):  # type: ignore[misc]  # mlflow has no ty
                     gone = sa.delete(table).where(table.name == name)
                     session.execute(gone.execution_options(synchronize_session=False))
             else:
-                for number in decisions.numbers_of(session, name):
+                for number in versions.numbers_of(session, name):
                     asked = Asked(Act.DELETE, name, number, PLAIN, f"{uuid.uuid4()}")
                     decisions.decide(session, asked, actor, self.rules)
             super().delete_registered_model(name)
@@ -225,7 +193,7 @@ class GreenroomStore(SqlAlchemyStore):  # type: ignore[misc]  # mlflow has no ty
     def rename_registered_model(self, name: str, new_name: str) -> Any:
         """Rename a model that has no versions yet: its history stands under its name."""
         with self.sessions.deciding() as session:
-            if not self._is_prompt(name) and decisions.numbers_of(session, name):
+            if not self._is_prompt(name) and versions.numbers_of(session, name):
                 raise Refused(
                     f"The renaming of {name}",
                     ("Its history stands under its name. Register under a new one.",),
@@ -236,12 +204,12 @@ class GreenroomStore(SqlAlchemyStore):  # type: ignore[misc]  # mlflow has no ty
         self, name: str, tags: Any = None, description: Any = None, deployment_job_id: Any = None
     ) -> Any:
         """Create a model, as MLflow does."""
-        _refuse_our_tags(f"The creation of {name}", (tag.key for tag in tags or ()))
+        refuse_our_tags(f"The creation of {name}", (tag.key for tag in tags or ()))
         return super().create_registered_model(name, tags, description, deployment_job_id)
 
     def set_registered_model_tag(self, name: str, tag: Any) -> None:
         """Set a tag, but none that would take the model out of review."""
-        _refuse_our_tags(f"The tag {tag.key} of {name}", [tag.key])
+        refuse_our_tags(f"The tag {tag.key} of {name}", [tag.key])
         if tag.key == IS_PROMPT_TAG_KEY and not self._is_prompt(name):
             raise Refused(f"The tag {tag.key} of {name}", ("A model is made a prompt when it is created.",))
         if tag.key == IS_PROMPT_TAG_KEY and str(tag.value).lower() != "true":
@@ -250,19 +218,19 @@ class GreenroomStore(SqlAlchemyStore):  # type: ignore[misc]  # mlflow has no ty
 
     def delete_registered_model_tag(self, name: str, key: str) -> None:
         """Delete a tag that is not Greenroom's."""
-        _refuse_our_tags(f"The tag {key} of {name}", [key])
+        refuse_our_tags(f"The tag {key} of {name}", [key])
         if key == IS_PROMPT_TAG_KEY and self._is_prompt(name):
             raise Refused(f"The tag {key} of {name}", (_STAYS_A_PROMPT,))
         super().delete_registered_model_tag(name, key)
 
     def set_model_version_tag(self, name: str, version: str, tag: Any) -> None:
         """Set a tag that is not Greenroom's."""
-        _refuse_our_tags(f"The tag {tag.key} of {name} version {version}", [tag.key])
+        refuse_our_tags(f"The tag {tag.key} of {name} version {version}", [tag.key])
         super().set_model_version_tag(name, version, tag)
 
     def delete_model_version_tag(self, name: str, version: str, key: str) -> None:
         """Delete a tag that is not Greenroom's."""
-        _refuse_our_tags(f"The tag {key} of {name} version {version}", [key])
+        refuse_our_tags(f"The tag {key} of {name} version {version}", [key])
         super().delete_model_version_tag(name, version, key)
 
     def set_registered_model_alias(self, name: str, alias: str, version: str) -> None:
@@ -288,66 +256,15 @@ class GreenroomStore(SqlAlchemyStore):  # type: ignore[misc]  # mlflow has no ty
 
     def _looked_at(self, asked: Asked) -> Asked:
         with self.sessions() as session:
-            found = decisions.read_version(session, asked.model, asked.version)
+            found = versions.read_version(session, asked.model, asked.version)
         artifact = found.standing.artifact
         if not artifact:
             return asked
         return replace(asked, obstacle=artifacts.obstacle(found.location, artifact["manifest"]))
 
-    def _act(self, action: str, found: decisions.Version, to: Stage) -> Act:
-        match found.stage, to:
-            case _, Stage.STAGING if found.stage is not Stage.PRODUCTION:
-                return Act.REQUEST
-            case Stage.STAGING, Stage.NONE:
-                return Act.WITHDRAW
-            case _, Stage.ARCHIVED:
-                return Act.ARCHIVE
-            case Stage.STAGING, Stage.PRODUCTION if self.rules.plain_mlflow_approves:
-                return Act.APPROVE
-            case Stage.STAGING, Stage.PRODUCTION:
-                how = "An approval takes a reason: python -m registry approve, or the page /review."
-            case _, Stage.PRODUCTION if found.standing.was_in_production:
-                how = "A rollback takes a reason: python -m registry rollback, or the page /review."
-            case _, Stage.PRODUCTION:
-                how = f"It is in {found.stage}; only what waits in Staging can go to Production."
-            case _:
-                how = f"From {found.stage} it goes to Archived, and nowhere else."
-        raise Refused(action, (how,))
-
-    def _write(
-        self,
-        session: Any,
-        action: Action,
-        version: decisions.Version,
-        digest: str | None,
-        evidence: dict[str, Any],
-        attempt: str,
-        by: str,
-    ) -> Line:
-        return tables.append(
-            session,
-            at=decisions.stamp(decisions.now()),
-            by=by,
-            action=action,
-            model=version.model,
-            version=version.number,
-            from_stage=version.stage,
-            to_stage=version.stage,
-            reason="",
-            digest=digest,
-            evidence=evidence,
-            attempt=attempt,
-        )
-
-    def _tag_manifest(self, session: Any, name: str, number: int, artifact: dict[str, Any]) -> None:
-        # A tag, because every client of MLflow can read it; a trigger keeps it as it is.
-        text = json.dumps(artifact["manifest"], sort_keys=True, separators=(",", ":"))
-        super().set_model_version_tag(name, str(number), ModelVersionTag(MANIFEST_TAG, text))
-        session.flush()
-
     def _is_prompt(self, name: str) -> bool:
         with self.sessions() as session:
-            return decisions.is_prompt(session, name)
+            return versions.is_prompt(session, name)
 
     def _refuse_alias(self, name: str, alias: str) -> None:
         if alias.lower() == ALIAS and not self._is_prompt(name):
@@ -355,15 +272,3 @@ class GreenroomStore(SqlAlchemyStore):  # type: ignore[misc]  # mlflow has no ty
                 f"The alias {alias} of {name}",
                 ("It follows the stage Production and is never set by itself.",),
             )
-
-
-def _refuse_our_tags(action: str, keys: Iterable[str]) -> None:
-    if any(key.lower().startswith(OURS) for key in keys):
-        raise Refused(action, (f"Tags that begin with {OURS} are written by Greenroom alone.",))
-
-
-def _sign(session: Any, name: str, number: int, author: str) -> None:
-    of_version = (SqlModelVersion.name == name, SqlModelVersion.version == number)
-    statement = sa.update(SqlModelVersion).where(*of_version).values(user_id=author)
-    session.execute(statement.execution_options(synchronize_session=False))
-    session.expire_all()

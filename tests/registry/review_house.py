@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
+from unittest import mock
 from urllib.parse import urlsplit
 
 import pytest
@@ -21,7 +22,7 @@ import requests
 import sqlalchemy as sa
 from mlflow import MlflowClient
 from mlflow.store.model_registry.sqlalchemy_store import SqlAlchemyStore
-from tiny_versions import register_tiny, validate_tiny
+from tiny_versions import finished_run, register_tiny, validate_tiny
 
 import registry
 from deploy.scratch_server import ScratchServer, running_server
@@ -118,23 +119,27 @@ class House:
     def _stored(self, location: str) -> Path:
         return Path(self.server.folder.path) / "artifacts" / location.partition(":/")[2]
 
-    def register(self, model: str, login: str = "ann", seed: int = 0) -> ModelVersion:
+    def register(self, model: str, login: str = "ann", seed: int | str = 0) -> ModelVersion:
         """Register a version; versions of one login and seed share their artifact, which is logged once."""
         return registry.register(self.at(login), model, *self.source_of(login, seed))
 
-    def source_of(self, login: str, seed: int = 0) -> tuple[str, str]:
-        """The model that a login has logged, and its run."""
+    def source_of(self, login: str, seed: int | str = 0) -> tuple[str, str]:
+        """The model that a login has logged, and its run; another one for another seed."""
         key = f"{login} {seed}"
         if key not in self._sources:
             self._sources[key] = self.log(login)
         return self._sources[key]
 
-    def digest_of(self, login: str) -> str:
+    def digest_of(self, login: str, seed: int | str = 0) -> str:
         """The digest of the model that a login has logged; registers it once more."""
-        key = f"digest of {login}"
+        key = f"digest of {login} {seed}"
         if key not in self._sources:
-            self._sources[key] = (str(self.register(new_name("digest"), login).digest), "")
+            self._sources[key] = (str(self.register(new_name("digest"), login, seed).digest), "")
         return self._sources[key][0]
+
+    def evidence(self) -> str:
+        """Make a run that a verdict can name."""
+        return finished_run(self.at("olaf"))
 
     def validated(self, model: str, login: str = "ann", seed: int = 0) -> ModelVersion:
         version = self.register(model, login, seed)
@@ -250,15 +255,12 @@ def new_name(start: str) -> str:
 
 @contextmanager
 def logging_to(at: Registry) -> Iterator[Registry]:
-    """Have MLflow's functions log there, not only its client."""
-    import mlflow
+    """Have MLflow's functions log there, not only its client.
 
-    before = mlflow.get_tracking_uri()
-    mlflow.set_tracking_uri(at.uri)
-    try:
+    `mlflow.set_tracking_uri` cannot be undone: whatever it is set back to then wins over the environment.
+    """
+    with mock.patch.dict(os.environ, MLFLOW_TRACKING_URI=at.uri):
         yield at
-    finally:
-        mlflow.set_tracking_uri(before)
 
 
 @contextmanager

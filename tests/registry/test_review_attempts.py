@@ -124,7 +124,7 @@ def test_a_verdict_is_handed_in_once(house: House, model: str) -> None:
     verdict: dict[str, Any] = {
         "passed": True,
         "digest": version.digest,
-        "run_id": "",
+        "run_id": house.evidence(),
         "metrics": {},
         "reasons": [],
     }

@@ -450,9 +450,33 @@ def test_what_is_on_stage_is_not_deleted(house: House, shown: str) -> None:
 
 
 def hand_in(house: House, login: str, model: str, digest: str, version: int = FRESH, **also: Any) -> Any:
-    verdict = {"passed": True, "digest": digest, "run_id": "", "metrics": {}, "reasons": [], **also}
+    verdict = {
+        "passed": True,
+        "digest": digest,
+        "run_id": house.evidence(),
+        "metrics": {},
+        "reasons": [],
+        **also,
+    }
     said = {"name": model, "version": version, "attempt": str(uuid.uuid4()), "validation": verdict}
     return house.call(login, "POST", "/api/2.0/greenroom/validations", json=said)
+
+
+def test_a_verdict_without_a_run_behind_it(house: House, shown: str) -> None:
+    digest = str(registry.find_version(house.at("ann"), shown, FRESH).digest)
+    olaf = house.client("olaf")
+    gone = house.evidence()
+    house.client("admin").delete_run(gone)
+    ancient = olaf.create_run("0", start_time=1_000_000).info.run_id
+    for run_id, why in (
+        ("", "Its run '' is not on this server. Log the validation as a run here."),
+        ("nowhere", "Its run 'nowhere' is not on this server. Log the validation as a run here."),
+        (gone, f"Its run {gone} is deleted in MLflow. Restore the run, or validate again."),
+        (ancient, f"Its run {ancient} is of 1970-01-01T00:16:40.000Z, before the artifact was registered at"),
+    ):
+        said = message_of(hand_in(house, "olaf", shown, digest, run_id=run_id))
+        assert said.startswith(f"The verdict on {shown} version {FRESH} is refused: {why}"), said
+    assert "was never validated" in refusal(house, "ann", Act.REQUEST, shown, FRESH)
 
 
 def test_a_verdict_on_another_artifact(house: House, shown: str) -> None:
@@ -496,7 +520,7 @@ def test_a_verdict_before_the_artifact(house: House, model: str) -> None:
         {"run_id": None},
         {"window": "x" * 300_000},
     ],
-    ids=str,
+    ids=lambda changed: str(changed)[:40],
 )
 def test_a_malformed_verdict(house: House, shown: str, changed: dict[str, Any]) -> None:
     version = registry.find_version(house.at("ann"), shown, FRESH)

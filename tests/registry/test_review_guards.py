@@ -22,7 +22,7 @@ from tiny_versions import validate_tiny
 
 import registry
 from registry import Act
-from registry.server import guards, install, operate
+from registry.server import guards, install, operate, triggers
 
 pytest_plugins = ["review_fixtures"]
 
@@ -475,7 +475,7 @@ def test_the_same_guards_on_both_engines(house: House) -> None:
 
 
 @pytest.mark.parametrize("trigger", guards.TRIGGERS, ids=lambda t: t.name)
-def test_doctor_names_a_guard_that_is_gone(house: House, trigger: guards.Guard | guards.Keeper) -> None:
+def test_doctor_names_a_guard_that_is_gone(house: House, trigger: triggers.Guard | triggers.Keeper) -> None:
     with rolled_back(house) as connection:
         house.drop_guard(connection, trigger.name, trigger.table)
         assert install._problems(connection) == [f"The trigger {trigger.name} is missing."]

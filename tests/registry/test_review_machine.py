@@ -123,7 +123,8 @@ class Review(RuleBasedStateMachine):
     @precondition(lambda self: len(self.known) < 4)
     @rule(who=people, maker=st.sampled_from(["ann", "rita"]))
     def register(self, who: str, maker: str) -> None:
-        source, run_id = self.house.source_of(maker)
+        # Who registers an artifact may not approve it anywhere: here, nobody did before.
+        source, run_id = self.house.source_of(maker, self.model)
         made = self.house.client(who).create_model_version(
             self.model, source, run_id, model_id=source.removeprefix("models:/"), await_creation_for=0
         )
@@ -134,8 +135,14 @@ class Review(RuleBasedStateMachine):
     @rule(who=people, number=numbers, passed=st.sampled_from([True, True, True, False]))
     def validate(self, who: str, number: int, passed: bool) -> None:  # noqa: FBT001  # drawn by name
         v = self.known.get(number)
-        digest = self.house.digest_of(v.artifact) if v else "0"
-        verdict = {"passed": passed, "digest": digest, "run_id": "", "metrics": {}, "reasons": []}
+        digest = self.house.digest_of(v.artifact, self.model) if v else "0"
+        verdict = {
+            "passed": passed,
+            "digest": digest,
+            "run_id": self.house.evidence(),
+            "metrics": {},
+            "reasons": [],
+        }
         said = {"name": self.model, "version": number, "attempt": str(uuid.uuid4()), "validation": verdict}
         answer = self.house.call(who, "POST", "/api/2.0/greenroom/validations", json=said)
         assert answer.ok == (v is not None and not v.deleted), answer.text

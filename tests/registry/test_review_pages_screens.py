@@ -11,13 +11,13 @@ from hooked import line
 from registry.ledger import Action
 from registry.policy import Act
 from registry.rules import Rules
-from registry.server.decisions import Version
 from registry.server.pages import comparison, timeline, times
 from registry.server.pages.choices import choices_of
 from registry.server.pages.comparison import Measure
 from registry.server.pages.runs import DataSet, Run
 from registry.server.pages.screens import Evidence, VersionScreen, version_screen
 from registry.server.reading import Dossier
+from registry.server.versions import Version
 from registry.stages import Stage
 from registry.standing import Standing
 from registry.validation import Validation

@@ -55,8 +55,15 @@ def register_tiny(
 
 def validate_tiny(at: Registry, version: ModelVersion, *, passed: bool = True) -> None:
     reasons = ("auc is 0.71; expected at least 0.62",) if passed else ("auc is 0.5; expected more",)
-    verdict = Validation(passed, version.digest or "", "run", {"auc": 0.71 if passed else 0.5}, reasons)
+    metrics = {"auc": 0.71 if passed else 0.5}
+    verdict = Validation(passed, version.digest or "", finished_run(at), metrics, reasons)
     registry.record_validation(at, version, verdict)
+
+
+def finished_run(at: Registry) -> str:
+    run_id = str(at.client.create_run("0").info.run_id)
+    at.client.set_terminated(run_id)
+    return run_id
 
 
 def unregistered(name: str = "tiny") -> ModelVersion:

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from mlflow.prompt.constants import IS_PROMPT_TAG_KEY
 from mlflow.store.model_registry.dbmodels.models import SqlRegisteredModel, SqlRegisteredModelTag
 
-from registry.server import decisions, identity, tables
+from registry.server import identity, tables, versions
 from registry.stages import Stage
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ def exists(store: GreenroomStore, name: str) -> bool:
     """Whether there is such a model now, and it is no prompt. Its history may be older."""
     with store.sessions() as session:
         found = session.scalar(sa.select(SqlRegisteredModel.name).where(SqlRegisteredModel.name == name))
-        return found is not None and not decisions.is_prompt(session, name)
+        return found is not None and not versions.is_prompt(session, name)
 
 
 def read_history(store: GreenroomStore, name: str) -> list[Line]:
@@ -58,7 +58,7 @@ def read_history(store: GreenroomStore, name: str) -> list[Line]:
 
 
 def _read(session: Session, name: str) -> Model:
-    champion = decisions.champion_of(session, name)
+    champion = versions.champion_of(session, name)
     if champion is None:
         return Model(name, None, None)
     lines = tables.lines(session, name, champion.number)

@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from registry.rules import Rules
-    from registry.server.decisions import Version
     from registry.server.pages.comparison import Comparison, MetricRow, ValueRow
     from registry.server.pages.runs import DataSet, Run
     from registry.server.reading import Dossier
+    from registry.server.versions import Version
     from registry.validation import Validation
 
 # In the queue; the page of a version shows all.

@@ -25,7 +25,7 @@ from registry.server import artifacts
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from registry.server.decisions import Version
+    from registry.server.versions import Version
 
 MOST_COLUMNS = 200
 _MOST_CHARACTERS = 1000

@@ -25,7 +25,7 @@ from mlflow.server.handlers import _add_static_prefix
 from werkzeug.exceptions import Forbidden, HTTPException, NotFound
 
 from registry.history import live_at
-from registry.server import decisions, identity, reading
+from registry.server import clock, identity, reading
 from registry.server.api import the_store
 from registry.server.decisions import Asked, Refused
 from registry.server.pages import forms, mlflow_link, models, screens, timeline, times, trying
@@ -68,7 +68,7 @@ def bound() -> None:
 @pages.get("/")
 def queue() -> Response:
     """Show what waits for a review, and what is in Production."""
-    store, now = the_store(), decisions.now()
+    store, now = the_store(), clock.now()
     waiting = screens.queue(reading.read_queue(store), store.rules, now)
     live, more_after = models.read_models(store, request.args.get("after", "").replace("\0", ""))
     return _page("queue.html", waiting=waiting, live=live, more_after=more_after)
@@ -131,7 +131,7 @@ def history() -> Response:
         older=shown[-_ENTRIES].number if len(shown) > _ENTRIES else None,
         lines=len(lines),
         when=when,
-        live=live_at(lines, when or decisions.now()),
+        live=live_at(lines, when or clock.now()),
     )
 
 
