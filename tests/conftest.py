@@ -43,6 +43,18 @@ ON_THE_STACK = (
 WITH_THEIR_OWN_SERVER = ("tests/registry/test_review_pages", "tests/registry/test_review_")
 
 
+# Begun first, so that no worker is left with minutes of them at the end.
+LONGEST = ("tests/deploy/test_demo", "tests/registry/test_review_", *ON_THE_STACK, "tests/test_team_guide")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    def rank(item: pytest.Item) -> int:
+        starts = (n for n, start in enumerate(LONGEST) if item.nodeid.startswith(start))
+        return next(starts, len(LONGEST))
+
+    items.sort(key=rank)
+
+
 class OneStack(LoadScopeScheduling):  # type: ignore[misc]  # xdist ships no types
     """Spreads tests over workers by file, and all that share a server as one."""
 

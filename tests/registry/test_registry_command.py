@@ -78,7 +78,7 @@ def test_a_version_is_listed_and_shown(at: Registry, model: str, author: As, rev
 
     validate_tiny(at, version, passed=False)
     shown = reviewer(main, "show", model, "None")
-    assert re.search(r"failed, by author, [0-9: -]+, run run", shown.out)
+    assert re.search(r"failed, by author, [0-9: -]+, run [0-9a-f]{32}", shown.out)
     assert "auc is 0.5; expected more" in shown.out
     full = json.loads(author(main, "show", model, "1", "--json").out)
     assert {k: full[k] for k in plain} == plain
