@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import uuid
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -186,10 +187,13 @@ class Greenroom:
             version = _create_version(author, model, artifact)
             of = {"name": model, "version": version}
             registered = author.expect("GET", "greenroom/version", **of)
+            # Evidence may not be older than the artifact, which was logged before the first round.
+            now = int(time.time() * 1000)
+            run = author.expect("POST", "mlflow/runs/create", experiment_id="0", start_time=now)
             verdict = {
                 "passed": True,
                 "digest": registered["digest"],
-                "run_id": artifact.run_id,
+                "run_id": run["run"]["info"]["run_id"],
                 "metrics": {"auc": 0.7},
                 "reasons": [],
                 "window": "2013-07",

@@ -110,7 +110,7 @@ def weakness(verdict: Validation, since: dt.datetime | None) -> str | None:
         return f"Its run {verdict.run_id[:64]!r} is not on this server. Log the validation as a run here."
     if run.lifecycle_stage == LifecycleStage.DELETED:
         return f"Its run {run.run_id} is deleted in MLflow. Restore the run, or validate again."
-    started = dt.datetime.fromtimestamp(run.start_time / 1000, dt.UTC)
+    started = dt.datetime.fromtimestamp((run.start_time or 0) / 1000, dt.UTC)
     if since is not None and started < since - _SKEW:
         return (
             f"Its run {run.run_id} is of {clock.stamp(started)}, before the artifact was registered at"

@@ -468,11 +468,14 @@ def test_a_verdict_without_a_run_behind_it(house: House, shown: str) -> None:
     gone = house.evidence()
     house.client("admin").delete_run(gone)
     ancient = olaf.create_run("0", start_time=1_000_000).info.run_id
+    created = house.mlflow("olaf", "POST", "runs/create", experiment_id="0")
+    timeless = created.json()["run"]["info"]["run_id"]
     for run_id, why in (
         ("", "Its run '' is not on this server. Log the validation as a run here."),
         ("nowhere", "Its run 'nowhere' is not on this server. Log the validation as a run here."),
         (gone, f"Its run {gone} is deleted in MLflow. Restore the run, or validate again."),
         (ancient, f"Its run {ancient} is of 1970-01-01T00:16:40.000Z, before the artifact was registered at"),
+        (timeless, f"Its run {timeless} is of 1970-01-01T00:00:00.000Z, before the artifact was registered"),
     ):
         said = message_of(hand_in(house, "olaf", shown, digest, run_id=run_id))
         assert said.startswith(f"The verdict on {shown} version {FRESH} is refused: {why}"), said
