@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 _EXAMPLES = """examples:
   python -m benchmarks registry
   python -m benchmarks registry --rounds 20 --engine sqlite --json
+  python -m benchmarks coverage --repetitions 500 --json
 
 exit codes: 0 measured, 1 failed or a promise was broken, 2 usage, 75 try again, 130 interrupted"""
 
@@ -53,8 +54,19 @@ def _registry(options: argparse.Namespace) -> int:
     return 0 if is_held(figures) else 1
 
 
+def _coverage(options: argparse.Namespace) -> int:
+    from benchmarks.coverage import DAYS, as_json, is_held, print_table, run, time_auc
+
+    with _progress(len(DAYS) * options.repetitions, "simulating the truth") as notify:
+        figures = [found for days in DAYS for found in run(days, options.repetitions, notify)]
+    if not options.json:
+        print_table(figures, options.repetitions)
+    print(as_json(figures, options.repetitions, time_auc()))
+    return 0 if is_held(figures) else 1
+
+
 @contextmanager
-def _progress(steps: int) -> Iterator[Callable[[str], None]]:
+def _progress(steps: int, first: str = "starting servers") -> Iterator[Callable[[str], None]]:
     """Show a bar on a terminal; in a pipe nothing."""
     from rich.console import Console
     from rich.progress import MofNCompleteColumn, Progress, TimeElapsedColumn
@@ -62,7 +74,7 @@ def _progress(steps: int) -> Iterator[Callable[[str], None]]:
     console = Console(stderr=True)
     columns = (*Progress.get_default_columns(), MofNCompleteColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console, disable=not console.is_terminal) as bar:
-        task = bar.add_task("starting servers", total=steps)
+        task = bar.add_task(first, total=steps)
         yield lambda what: bar.update(task, advance=1, description=what)
 
 
@@ -80,7 +92,7 @@ def _fail(error: object, code: int) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks",
-        description="Measure Greenroom side by side with what one would use instead.",
+        description="Measure Greenroom: side by side with what one would use instead, or against the truth.",
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -97,6 +109,14 @@ def _parser() -> argparse.ArgumentParser:
     )
     registry.add_argument("--json", action="store_true", help="print the JSON object only")
     registry.set_defaults(run=_registry)
+    coverage = names.add_parser(
+        "coverage", allow_abbrev=False, help="how often the intervals of validation hold, on simulated days"
+    )
+    coverage.add_argument(
+        "--repetitions", type=_positive, default=2000, help="of each window (default: 2000)"
+    )
+    coverage.add_argument("--json", action="store_true", help="print the JSON object only")
+    coverage.set_defaults(run=_coverage)
     return parser
 
 

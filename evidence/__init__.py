@@ -1,23 +1,41 @@
 """What may be concluded from data: metrics and comparisons. Pure: arrays in, numbers out."""
 
-from evidence.classification import (
-    METRICS,
-    CalibrationCurve,
-    Curve,
-    calibration_curve,
-    precision_recall_curve,
-    roc_curve,
-)
-from evidence.gates import Gate, GateResult, judge
+from evidence.calibration import CalibrationCurve, calibration_curve
+from evidence.classification import choose_threshold
+from evidence.curves import Curve, precision_recall_curve, roc_curve
+from evidence.findings import Findings, measure
+from evidence.gates import Gate, check_gates
+from evidence.intervals import Estimate, Resampling, difference, estimate
+from evidence.metrics import METRICS, Metric, Task, metric_names, metrics_for
+from evidence.slices import Sample, SliceFinding, cut_bands, measure_slices
+from evidence.verdicts import GateResult, Verdict, judge, overall
 
 __all__ = [
     "METRICS",
     "CalibrationCurve",
     "Curve",
+    "Estimate",
+    "Findings",
     "Gate",
     "GateResult",
+    "Metric",
+    "Resampling",
+    "Sample",
+    "SliceFinding",
+    "Task",
+    "Verdict",
     "calibration_curve",
+    "check_gates",
+    "choose_threshold",
+    "cut_bands",
+    "difference",
+    "estimate",
     "judge",
+    "measure",
+    "measure_slices",
+    "metric_names",
+    "metrics_for",
+    "overall",
     "precision_recall_curve",
     "roc_curve",
 ]

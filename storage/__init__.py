@@ -12,6 +12,7 @@ from storage.errors import (
 )
 from storage.files import BrokenRow, RowBatch, read_rows
 from storage.objects import Store
+from storage.once import count_rows, stream_rows, write_once
 from storage.settings import S3Settings, data_uri
 from storage.snapshot import ObjectVersion, Snapshot
 
@@ -30,7 +31,10 @@ __all__ = [
     "Store",
     "UnreadableFileError",
     "commit_partition",
+    "count_rows",
     "data_uri",
     "live_columns",
     "read_rows",
+    "stream_rows",
+    "write_once",
 ]

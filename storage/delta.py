@@ -47,7 +47,7 @@ def commit_partition(
 
     column, value = partition
     quoted = value.replace("'", "''")
-    with _translated("commit to", table_uri):
+    with translated("commit to", table_uri):
         table = _open_or_create(table_uri, rows.schema, partition_by, settings)
         # Overwriting an *empty* partition conflicts with nothing that Delta sees, so two writers
         # would both succeed and double the rows. Both raising the same transaction id does conflict.
@@ -78,7 +78,7 @@ def live_columns(
     """
     from deltalake import DeltaTable
 
-    with _translated("read", table_uri):
+    with translated("read", table_uri):
         if not DeltaTable.is_deltatable(table_uri, settings.delta_options()):
             return None
         table = DeltaTable(table_uri, storage_options=settings.delta_options())
@@ -112,7 +112,8 @@ def _open_or_create(
 
 
 @contextmanager
-def _translated(action: str, uri: str) -> Iterator[None]:
+def translated(action: str, uri: str) -> Iterator[None]:
+    """Say as one of our errors what deltalake raises; `action` is a verb, `uri` the table."""
     from deltalake.exceptions import CommitFailedError, DeltaError, TableNotFoundError
 
     split_uri(uri)
@@ -120,6 +121,8 @@ def _translated(action: str, uri: str) -> Iterator[None]:
         yield
     except TableNotFoundError as error:
         raise ObjectNotFoundError(f"Could not {action} {uri}: there is no table there") from error
+    except FileNotFoundError as error:
+        raise ObjectNotFoundError(f"Could not {action} {uri}: a file of the table is gone") from error
     except CommitFailedError as error:
         raise CommitConflictError(
             f"Could not {action} {uri}: another writer committed to the same partition first."
@@ -138,6 +141,7 @@ def _from_text(said: str, text: str) -> StorageError:
             "S3 refused the credentials. Check AWS_ACCESS_KEY_ID and what it may do",
         ),
         "NoSuchBucket": (ObjectNotFoundError, "there is no such bucket; create it"),
+        "table already exists": (CommitConflictError, "there is a table already"),
         "error sending request": (StorageUnavailableError, "S3 does not answer; try again"),
         "after 10 retries": (StorageUnavailableError, "S3 does not answer; try again"),
     }

@@ -11,6 +11,7 @@ from storage.errors import ObjectNotFoundError
 from storage.snapshot import ObjectVersion, Snapshot, is_data, split_uri
 
 if TYPE_CHECKING:
+    from pathlib import Path
     from typing import BinaryIO
 
     from types_boto3_s3 import S3Client
@@ -106,6 +107,18 @@ class Store:
         bucket, key = split_uri(uri)
         with translated("write", uri):
             self.client.put_object(Bucket=bucket, Key=key, Body=body)
+
+    def upload(self, uri: str, path: Path) -> None:
+        """Put one object of any size from a file. It appears whole or not at all."""
+        bucket, key = split_uri(uri)
+        with translated("write", uri):
+            self.client.upload_file(str(path), bucket, key)
+
+    def delete(self, uri: str) -> None:
+        """Delete one object; a bucket that keeps versions keeps it."""
+        bucket, key = split_uri(uri)
+        with translated("delete", uri):
+            self.client.delete_object(Bucket=bucket, Key=key)
 
     def check_bucket(self, uri: str) -> None:
         """Raise `ObjectNotFoundError` unless the bucket of `uri` exists."""

@@ -73,9 +73,16 @@ def test_metrics_say_in_which_direction_they_are_better() -> None:
         "auc": True,
         "log_loss": False,
         "brier": False,
+        "calibration_error": False,
+        "rmse": False,
+        "mae": False,
+        "bias": None,
+        "r2": True,
     }
     label, better, worse = np.array([0.0, 1.0]), np.array([0.2, 0.8]), np.array([0.7, 0.3])
     for metric in METRICS.values():
+        if metric.higher_is_better is None:
+            continue
         gain = metric.of(label, better) - metric.of(label, worse)
         assert (gain > 0) == metric.higher_is_better
 
@@ -83,7 +90,7 @@ def test_metrics_say_in_which_direction_they_are_better() -> None:
 @pytest.mark.parametrize(
     ("of", "what"),
     [
-        (METRICS["auc"].of, "AUC"),
+        (METRICS["auc"].of, "auc"),
         (roc_curve, "A ROC curve"),
         (precision_recall_curve, "A curve of precision and recall"),
     ],

@@ -1,0 +1,107 @@
+"""Tables that are written once: one file, one commit, its rows in the order they came in."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+import time
+import uuid
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from storage.delta import translated
+from storage.objects import Store
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from storage.settings import S3Settings
+
+
+def write_once(
+    table_uri: str, schema: pa.Schema, rows: Iterable[pa.RecordBatch], settings: S3Settings
+) -> int:
+    """Stream `rows` into a table of one commit; return how many there were.
+
+    Delta's own writer is parallel, and mixes batches. Raises `CommitConflictError` where there is a table
+    already, then or meanwhile. Nothing is visible unless all of it is.
+    """
+    import pyarrow.parquet as pq
+    from deltalake import CommitProperties, Schema
+    from deltalake.transaction import AddAction, create_table_with_add_actions
+
+    count, name = 0, f"part-{uuid.uuid4().hex}.zstd.parquet"
+    with tempfile.TemporaryDirectory(prefix="greenroom-") as scratch:
+        path = Path(scratch) / name
+        with pq.ParquetWriter(path, schema, compression="zstd") as writer:
+            for batch in rows:
+                writer.write_batch(batch)
+                count += len(batch)
+        size_bytes = path.stat().st_size
+        store = Store.connect(settings)
+        store.upload(f"{table_uri}/{name}", path)
+    added = AddAction(
+        path=name,
+        size=size_bytes,
+        partition_values={},
+        modification_time=int(time.time() * 1000),
+        data_change=True,
+        stats=json.dumps({"numRecords": count}),
+    )
+    try:
+        with translated("write", table_uri):
+            create_table_with_add_actions(
+                table_uri,
+                Schema.from_arrow(schema),
+                [added],
+                mode="error",
+                storage_options=settings.delta_options(),
+                # Tried again, a commit that came second would add its rows to those of the first.
+                commit_properties=CommitProperties(max_commit_retries=0),
+            )
+    except Exception:
+        # No table names it.
+        store.delete(f"{table_uri}/{name}")
+        raise
+    return count
+
+
+def count_rows(table_uri: str, settings: S3Settings) -> int | None:
+    """Return how many live rows a table says it has; None where there is no such table."""
+    from deltalake import DeltaTable
+
+    with translated("read", table_uri):
+        if not DeltaTable.is_deltatable(table_uri, settings.delta_options()):
+            return None
+        table = DeltaTable(table_uri, storage_options=settings.delta_options())
+        counts = pa.table(table.get_add_actions(flatten=True))["num_records"].to_pylist()
+        return sum(map(int, counts))
+
+
+def stream_rows(
+    table_uri: str, columns: Sequence[str], batch_rows: int, settings: S3Settings
+) -> Iterator[pa.Table]:
+    """Yield the rows that `write_once` wrote, in order, in tables of `batch_rows`; the last is shorter."""
+    from deltalake import DeltaTable
+
+    with translated("read", table_uri):
+        table = DeltaTable(table_uri, storage_options=settings.delta_options())
+        batches = table.to_pyarrow_dataset().to_batches(
+            columns=list(columns), batch_size=batch_rows, batch_readahead=2, fragment_readahead=1
+        )
+        yield from _cut(batches, batch_rows)
+
+
+def _cut(batches: Iterator[pa.RecordBatch], rows: int) -> Iterator[pa.Table]:
+    waiting: list[pa.RecordBatch] = []
+    for batch in batches:
+        waiting.append(batch)
+        if sum(map(len, waiting)) >= rows:
+            together = pa.Table.from_batches(waiting)
+            whole = len(together) - len(together) % rows
+            yield from (together.slice(start, rows) for start in range(0, whole, rows))
+            waiting = together.slice(whole).to_batches()
+    if any(map(len, waiting)):
+        yield pa.Table.from_batches(waiting)
