@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from projects.declaration import Window
     from projects.runs import Workplace
 
 _EXAMPLES = """examples:
@@ -20,6 +19,7 @@ _EXAMPLES = """examples:
   python -m projects train flight_delay --until 2013-06-30
   python -m projects train flight_delay --sample 0.1
   python -m projects validate flight_delay --version 1
+  python -m projects reproduce RUN_ID
 
 exit codes: 0 done, 2 usage, 3 unfit data or a failed validation, 75 try again, 1 other
 settings are environment variables: docs/settings.md"""
@@ -55,9 +55,7 @@ def _deliver(options: argparse.Namespace) -> int:
 
     project = read_project(options.project)
     store = Store.connect(S3Settings.from_environment(os.environ))
-    features_uri, outcomes_uri = (
-        data_uri(location, os.environ) for location in (project.features_at, project.outcomes_at)
-    )
+    locations = {name: data_uri(location, os.environ) for name, location in project.sources.items()}
     with _progress() as progress:
         days: list[str] = []
 
@@ -65,22 +63,21 @@ def _deliver(options: argparse.Namespace) -> int:
             days.append(day)
             progress(f"Delivering {day}", len(days), None)
 
-        rows = deliver(project.deliveries(), features_uri, outcomes_uri, store, delivered)
-    print(f"Delivered {rows:,} rows, {days[0]} to {days[-1]}, to {features_uri} and {outcomes_uri}")
+        rows = deliver(project.deliveries(), locations, store, delivered)
+    print(f"Delivered {rows:,} rows, {days[0]} to {days[-1]}, to {' and '.join(locations.values())}")
     return 0
 
 
 def _train(options: argparse.Namespace) -> int:
-    from projects.declaration import Window, read_project
+    from projects.declaration import read_project
 
     project = read_project(options.project)
-    window = Window(options.since or project.window.since, options.until or project.window.until)
-    _check_window(window)
+    part = project.training_part(options.since, options.until)
     from projects.runs import train_version  # seconds, which a wrong window should not cost
 
     with _workplace() as at:
-        version = train_version(project, window, options.sample, at)
-    print(f"Registered {version.name} version {version.version}, trained on {window}")
+        version = train_version(project, part, options.sample, at)
+    print(f"Registered {version.name} version {version.version}, trained on {part}")
     print(f"  author   {version.author}")
     print(f"  digest   {version.digest}")
     then = f"-e validate -P project={project.name} -P version={version.version}"
@@ -89,41 +86,48 @@ def _train(options: argparse.Namespace) -> int:
 
 
 def _validate(options: argparse.Namespace) -> int:
-    from projects.declaration import Window, read_project
+    from projects.declaration import read_project
+    from projects.parts import Window
 
     project = read_project(options.project)
     if bool(options.since) != bool(options.until):
         return _fail("--since and --until go together: give both, or neither", 2)
-    window = Window(options.since, options.until) if options.since else None
-    if window:
-        _check_window(window)
-    from projects.runs import validate_version
+    window = Window.between(options.since, options.until) if options.since else None
+    from projects.validation import validate_version
 
     with _workplace() as at:
         verdict = validate_version(project, options.version, window, at)
-    print(f"{project.model} version {options.version}: validation {'passed' if verdict.passed else 'failed'}")
+    print(f"{project.model} version {options.version}: validation {verdict.said}")
     for reason in verdict.reasons:
         print(f"  {reason}")
     print(f"  judged on {verdict.window}, {verdict.rows:,} rows; compared with {verdict.compared_with}")
     return 0 if verdict.passed else 3
 
 
-def _check_window(window: Window) -> None:
-    from projects.errors import DeclarationError
+def _reproduce(options: argparse.Namespace) -> int:
+    from projects.reproduction import reproduce
 
-    if window.until < window.since:
-        raise DeclarationError(f"The window {window} ends before it begins; check --since and --until")
+    with _workplace() as at:
+        done = reproduce(options.run_id, at)
+    print(f"{done.version.name} version {done.version.version}, trained again:", end=" ")
+    if not done.differing:
+        print("the same artifact, to the byte")
+        return 0
+    print("not the same artifact")
+    for path in done.differing:
+        print(f"  {path} differs")
+    for change in done.around or ("Python, XGBoost and MLflow are the same as then",):
+        print(f"  {change}")
+    return 3
 
 
 @contextmanager
 def _workplace() -> Iterator[Workplace]:
     import registry
     from projects.runs import Workplace
-    from storage import S3Settings, Store
 
-    store = Store.connect(S3Settings.from_environment(os.environ))
     with _progress() as progress, registry.translated("work with MLflow"):
-        yield Workplace(registry.connect(os.environ), store, os.environ, progress)
+        yield Workplace.connect(os.environ, progress)
 
 
 @contextmanager
@@ -193,6 +197,12 @@ def _parser() -> argparse.ArgumentParser:
     verb.add_argument("project")
     verb.add_argument("--version", type=int, required=True)
     verb.set_defaults(run=_validate)
+
+    verb = verbs.add_parser(
+        "reproduce", allow_abbrev=False, help="train again what a run trained, and compare the artifacts"
+    )
+    verb.add_argument("run_id", metavar="RUN_ID")
+    verb.set_defaults(run=_reproduce)
     return parser
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pyarrow.parquet as pq
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     import pyarrow as pa
 
@@ -21,29 +21,34 @@ _UPLOADS_AT_ONCE = 8
 
 @dataclass(frozen=True)
 class Delivery:
-    """One day (YYYY-MM-DD): rows ready to score, and the outcomes that became known later."""
+    """One day (YYYY-MM-DD): rows ready to score, and the outcomes that became known later.
+
+    Without `outcomes`, the label is a column of the rows.
+    """
 
     day: str
     features: pa.Table
-    outcomes: pa.Table
+    outcomes: pa.Table | None = None
 
 
 def deliver(
     deliveries: Iterator[Delivery],
-    features_uri: str,
-    outcomes_uri: str,
+    locations: Mapping[str, str],
     store: Store,
     progress: Callable[[str, int], None],
 ) -> int:
-    """Write each day to `date=YYYY-MM-DD/part-0.parquet` below both URIs; return the rows written.
+    """Write each day to `date=YYYY-MM-DD/part-0.parquet` below the URIs of `features` and `outcomes`.
 
+    Returns the rows written.
     A day that is there is written again: the same bytes, and so the same snapshot.
     """
-    store.check_bucket(features_uri)
+    store.check_bucket(locations["features"])
 
     def write(delivery: Delivery) -> Delivery:
-        for uri, table in ((features_uri, delivery.features), (outcomes_uri, delivery.outcomes)):
-            store.write(f"{uri}/date={delivery.day}/part-0.parquet", _parquet(table))
+        tables = {"features": delivery.features, "outcomes": delivery.outcomes}
+        for name, table in tables.items():
+            if table is not None:
+                store.write(f"{locations[name]}/date={delivery.day}/part-0.parquet", _parquet(table))
         return delivery
 
     rows = 0

@@ -1,157 +1,168 @@
-"""Labelled rows: features of a window joined with the outcomes that followed them."""
+"""Labelled sets: the rows of one part of a project, written down once, and found again."""
 
 from __future__ import annotations
 
-import re
-from concurrent.futures import ThreadPoolExecutor
+import hashlib
+import json
 from dataclasses import dataclass
-from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from projects.errors import UnfitTrainingDataError
-from storage import Snapshot, read_rows
+from projects.errors import ProjectError, UnfitTrainingDataError
+from projects.labelling import DAY, KEY, LABEL, labelled_rows, schema_of
+from projects.sources import find_sources
+from storage import (
+    CommitConflictError,
+    ObjectNotFoundError,
+    S3Settings,
+    Snapshot,
+    count_rows,
+    data_uri,
+    stream_rows,
+    write_once,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterator, Mapping, Sequence
 
     import numpy.typing as npt
 
-    from projects.declaration import Project, Window
-    from storage import ObjectVersion, Store
+    from projects.declaration import Project
+    from projects.parts import Part
+    from projects.sources import Sources
+    from storage import Store
 
-_READS_AT_ONCE = 8
-_TYPES = {"number": pa.float64(), "category": pa.string()}
-_DAY = re.compile(r"/date=(\d{4}-\d{2}-\d{2})/")
+# Counts up when the same sources would give other rows.
+_FORMAT = 1
+# The bins of a booster depend on how its rows are handed over, so this is part of what is reproduced.
+BATCH_ROWS = 65_536
 
 
 @dataclass(frozen=True)
-class LabelledRows:
-    """Rows of a window, in the order of day, file and position.
+class LabelledSet:
+    """Rows with their labels, as a Delta table of one commit at `uri`.
 
-    `features` has the project's raw columns; `label` is float64 of shape (rows,), without nulls.
+    `digest` is of all that it was made from: sources, part, columns and code; `found` says that it was
+    there already. `sources` is empty for a set that was opened by its URI.
     """
 
-    features: pa.Table
-    label: npt.NDArray[np.float64]
-    features_snapshot: Snapshot
-    outcomes_snapshot: Snapshot
+    uri: str
+    digest: str
+    part: str
+    rows: int
+    sources: Mapping[str, Snapshot]
+    found: bool
+    settings: S3Settings
+
+    def batches(self, columns: Sequence[str]) -> Iterator[pa.Table]:
+        """Stream some columns in tables of `BATCH_ROWS`, always cut alike."""
+        try:
+            yield from stream_rows(self.uri, columns, BATCH_ROWS, self.settings)
+        except ObjectNotFoundError as error:
+            raise ProjectError(_gone(self.part, self.uri)) from error
+
+    def column(self, name: str) -> npt.NDArray[np.float64]:
+        """Read one column of numbers, (rows,)."""
+        parts = [batch[name].to_numpy() for batch in self.batches([name])]
+        return np.concatenate(parts) if parts else np.empty(0)
+
+    @property
+    def labels(self) -> npt.NDArray[np.float64]:
+        """The label of each row, (rows,), without nulls."""
+        return self.column(LABEL)
 
 
-def read_labelled(
-    project: Project, window: Window, features_uri: str, outcomes_uri: str, store: Store
-) -> LabelledRows:
-    """Read a window. Rows whose outcome is not known (yet) are left out.
+def find_or_write(project: Project, part: Part, store: Store, environment: Mapping[str, str]) -> LabelledSet:
+    """Return the labelled set of a part of a project's rows as they are delivered now.
 
-    Raises `UnfitTrainingDataError` where the window is empty, or a column is missing or not its kind.
+    Nothing is read but the list of objects where it was made before. Raises `UnfitTrainingDataError` where
+    there are no rows, or they are unfit.
     """
-    features_snapshot = _within(store.snapshot(features_uri), window)
-    outcomes_snapshot = _within(store.snapshot(outcomes_uri), window)
-    for snapshot in (features_snapshot, outcomes_snapshot):
-        if not snapshot.objects:
-            raise UnfitTrainingDataError(
-                f"There is no data for {window} under {snapshot.prefix}; expected files"
-                " date=YYYY-MM-DD/…. Choose another window, or deliver them"
-            )
-    for snapshot in (features_snapshot, outcomes_snapshot):
-        _refuse_cut(snapshot, window)
-    key = project.row_key
-    features = _read(features_snapshot.objects, partial(_features, project=project), store)
-    outcomes = _read(outcomes_snapshot.objects, partial(_outcomes, project=project), store)
-    known = outcomes.filter(pc.is_valid(outcomes[project.label]))
-    position = pc.index_in(features[key], value_set=known[key].combine_chunks(), skip_nulls=True)
-    labelled = pc.is_valid(position)
-    label = known[project.label].take(position.filter(labelled).combine_chunks())
-    rows = features.filter(labelled).select(list(project.features))
-    if not len(rows):
-        raise UnfitTrainingDataError(
-            f"No row of {window} under {features_snapshot.prefix} has an outcome yet"
-        )
-    return LabelledRows(
-        rows, np.asarray(label.to_numpy(zero_copy_only=False)), features_snapshot, outcomes_snapshot
+    sources = find_sources(project, part, store, environment)
+    digest = _digest(project, part, sources)
+    uri = data_uri(f"{project.name}/labelled/{digest[:32]}", environment)
+    settings = S3Settings.from_environment(environment)
+    rows = count_rows(uri, settings)
+    found = rows is not None
+    if rows is None:
+        rows = _write(project, part, sources, store, uri, settings)
+    return LabelledSet(uri, digest, str(part), rows, sources.all, found, settings)
+
+
+def open_set(uri: str, digest: str, part: str, environment: Mapping[str, str]) -> LabelledSet:
+    """Return a set that a run recorded. Raises `ProjectError` where it is gone."""
+    settings = S3Settings.from_environment(environment)
+    rows = count_rows(uri, settings)
+    if rows is None:
+        raise ProjectError(_gone(part, uri))
+    return LabelledSet(uri, digest, part, rows, {}, found=True, settings=settings)
+
+
+def _gone(part: str, uri: str) -> str:
+    return (
+        f"The rows of {part} under {uri} are gone: they were vacuumed away or deleted. Train again, which"
+        " writes them anew"
     )
 
 
-def refuse_one_class(rows: LabelledRows) -> None:
-    """Raise `UnfitTrainingDataError` unless both classes are there, to learn or to judge by."""
-    classes = np.unique(rows.label)
-    if not len(classes):
-        raise UnfitTrainingDataError("No row is left of the sample. Choose a longer window or a larger share")
-    if len(classes) == 1:
+def _write(
+    project: Project, part: Part, sources: Sources, store: Store, uri: str, settings: S3Settings
+) -> int:
+    try:
+        return write_once(uri, schema_of(project), _checked(project, part, sources, store), settings)
+    except CommitConflictError:
+        # Another training of the same rows was faster.
+        return count_rows(uri, settings) or 0
+
+
+def _checked(project: Project, part: Part, sources: Sources, store: Store) -> Iterator[pa.RecordBatch]:
+    hashes = []
+    for table in labelled_rows(project, part, sources, store):
+        _refuse_infinite(project, table)
+        hashes.append(pd.util.hash_array(table[KEY].to_numpy(), categorize=False))
+        yield from table.to_batches()
+    if not sum(map(len, hashes)):
+        raise UnfitTrainingDataError(f"No row of {part} under {sources.features.prefix} has an outcome yet")
+    _refuse_twice(project, np.concatenate(hashes))
+
+
+def _refuse_twice(project: Project, hashes: npt.NDArray[np.uint64]) -> None:
+    twice = len(hashes) - len(np.unique(hashes))
+    if twice:
         raise UnfitTrainingDataError(
-            f"Every one of the {len(rows.label)} rows has the label {classes[0]:g}; a classifier needs"
-            " both classes. Choose a longer window"
+            f"{twice:,} of {len(hashes):,} rows have a {project.row_key} that another row has too; expected"
+            " each row once. Deliver them without the doubles"
         )
 
 
-def sample_rows(rows: LabelledRows, share: float, seed: int) -> LabelledRows:
-    """Keep a random share of the rows, the same ones for the same seed."""
-    if share >= 1:
-        return rows
-    kept = np.random.default_rng(seed).random(len(rows.label)) < share
-    return LabelledRows(
-        rows.features.filter(pa.array(kept)),
-        rows.label[kept],
-        rows.features_snapshot,
-        rows.outcomes_snapshot,
-    )
-
-
-def _within(snapshot: Snapshot, window: Window) -> Snapshot:
-    def inside(uri: str) -> bool:
-        day = _DAY.search(uri)
-        return day is not None and str(window.since) <= day[1] <= str(window.until)
-
-    return Snapshot(snapshot.prefix, tuple(o for o in snapshot.objects if inside(o.uri)))
-
-
-def _refuse_cut(snapshot: Snapshot, window: Window) -> None:
-    days = {match[1] for o in snapshot.objects if (match := _DAY.search(o.uri))}
-    # A day inside may well have no rows; a window that ends before it says would be a false record.
-    for day in (window.since, window.until):
-        if str(day) not in days:
+def _refuse_infinite(project: Project, table: pa.Table) -> None:
+    for name, kind in project.features.items():
+        # As the booster sees it: 1e300 is infinite in float32.
+        if kind == "number" and pc.any(pc.is_inf(table[name].cast(pa.float32()))).as_py():
             raise UnfitTrainingDataError(
-                f"The window {window} is not all there: under {snapshot.prefix} is no {day}, data goes from"
-                f" {min(days)} to {max(days)}. Choose another window, or deliver the rest"
+                f"The column {name!r} holds a number that is infinite as float32; clean it upstream"
             )
 
 
-def _read(
-    objects: Iterable[ObjectVersion], shape: Callable[[pa.Table, str], pa.Table], store: Store
-) -> pa.Table:
-    def read(pinned: ObjectVersion) -> pa.Table:
-        batches = read_rows(store.open(pinned), pinned.uri)
-        return pa.concat_tables([shape(batch.table, pinned.uri) for batch in batches])
-
-    with ThreadPoolExecutor(_READS_AT_ONCE) as pool:
-        return pa.concat_tables(pool.map(read, objects))
-
-
-def _features(table: pa.Table, uri: str, project: Project) -> pa.Table:
-    columns = {name: _column(table, name, _TYPES[kind], uri) for name, kind in project.features.items()}
-    return pa.table({project.row_key: _column(table, project.row_key, pa.string(), uri), **columns})
-
-
-def _outcomes(table: pa.Table, uri: str, project: Project) -> pa.Table:
-    key = _column(table, project.row_key, pa.string(), uri)
-    try:
-        label = project.dataset.label(table.to_pandas())
-    except KeyError as error:
-        raise UnfitTrainingDataError(f"{uri} has no column {error}, which the label needs") from error
-    except (TypeError, ValueError) as error:
-        raise UnfitTrainingDataError(f"{uri} holds outcomes that give no label: {error}") from error
-    return pa.table({project.row_key: key, project.label: pa.array(label, pa.float64(), from_pandas=True)})
+def _digest(project: Project, part: Part, sources: Sources) -> str:
+    """SHA-256 over all that decides which rows there are and what they say."""
+    code = Path(str(project.dataset.__file__)).read_bytes()
+    said = {
+        "format": _FORMAT,
+        "sources": {name: snapshot.digest for name, snapshot in sources.all.items()},
+        "part": str(part),
+        "time": project.time,
+        "key": project.row_key,
+        "label": project.label,
+        "features": project.features,
+        "code": hashlib.sha256(code).hexdigest(),
+    }
+    return hashlib.sha256(json.dumps(said).encode()).hexdigest()
 
 
-def _column(table: pa.Table, name: str, wanted: pa.DataType, uri: str) -> pa.ChunkedArray:
-    if name not in table.column_names:
-        raise UnfitTrainingDataError(f"{uri} has no column {name!r}")
-    try:
-        return table[name].cast(wanted)
-    except pa.ArrowException as error:
-        raise UnfitTrainingDataError(
-            f"{uri}: the column {name!r} holds {table[name].type}, expected {wanted}: {error}"
-        ) from error
+__all__ = ["BATCH_ROWS", "DAY", "KEY", "LABEL", "LabelledSet", "find_or_write"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import matplotlib as mpl
+import numpy as np
 
 mpl.use("Agg")
 from matplotlib.figure import Figure  # the backend is chosen first
@@ -14,9 +15,10 @@ from evidence import calibration_curve, precision_recall_curve, roc_curve
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    import numpy as np
     import numpy.typing as npt
     import xgboost as xgb
+
+    from evidence import Task
 
     Floats = npt.NDArray[np.float64]
 
@@ -31,8 +33,12 @@ def importance(booster: xgb.Booster) -> Figure:
     return figure
 
 
-def quality(label: Floats, predictions: Mapping[str, Floats]) -> dict[str, Figure]:
-    """ROC, precision-recall, calibration and score distribution of one or two versions."""
+def quality(task: Task, label: Floats, predictions: Mapping[str, Floats]) -> dict[str, Figure]:
+    """Plot one or two versions on the same rows; by file name."""
+    return (_of_classes if task == "classification" else _of_numbers)(label, predictions)
+
+
+def _of_classes(label: Floats, predictions: Mapping[str, Floats]) -> dict[str, Figure]:
     roc, roc_axes = _figure("ROC", "false positive rate", "true positive rate")
     pr, pr_axes = _figure("Precision and recall", "recall", "precision")
     calibration, calibration_axes = _figure("Calibration", "mean prediction", "share of positives")
@@ -52,6 +58,26 @@ def quality(label: Floats, predictions: Mapping[str, Floats]) -> dict[str, Figur
     for axes in (roc_axes, pr_axes, calibration_axes, scores_axes):
         axes.legend(frameon=False)
     return {"roc": roc, "precision_recall": pr, "calibration": calibration, "scores": scores}
+
+
+def _of_numbers(label: Floats, predictions: Mapping[str, Floats]) -> dict[str, Figure]:
+    calibration, calibration_axes = _figure("Predicted and observed", "mean prediction", "mean label")
+    errors, errors_axes = _figure("Distribution of errors", "prediction less label", "rows")
+    scores, scores_axes = _figure("Distribution of predictions", "prediction", "rows")
+    # The few farthest rows would flatten all others into one bar.
+    least, most = np.quantile(label, [0.001, 0.999])
+    off = np.concatenate([predicted - label for predicted in predictions.values()])
+    farthest = float(np.quantile(np.abs(off), 0.99)) or 1.0
+    calibration_axes.plot([least, most], [least, most], color="#a0aec0", linewidth=1, linestyle="--")
+    for name, predicted in predictions.items():
+        bins = calibration_curve(label, predicted)
+        calibration_axes.plot(bins.predicted, bins.observed, marker="o", label=name)
+        errors_axes.hist(predicted - label, bins=60, range=(-farthest, farthest), histtype="step", label=name)
+        scores_axes.hist(predicted, bins=50, range=(least, most), histtype="step", label=name)
+    scores_axes.hist(label, bins=50, range=(least, most), histtype="step", color="#a0aec0", label="label")
+    for axes in (calibration_axes, errors_axes, scores_axes):
+        axes.legend(frameon=False)
+    return {"calibration": calibration, "errors": errors, "scores": scores}
 
 
 def _figure(title: str, x_label: str, y_label: str) -> tuple[Figure, mpl.axes.Axes]:

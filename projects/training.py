@@ -1,22 +1,26 @@
-"""Training: labelled rows in, a booster out. Pure, and the same bytes for the same rows and seed."""
+"""Training: labelled rows in, a booster out. The same bytes for the same rows and seed."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import xgboost as xgb
 
 from projects.errors import UnfitTrainingDataError
-from projects.labelled import refuse_one_class
+from projects.labelling import LABEL
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
+    from typing import Any
 
     from projects.declaration import Project
-    from projects.labelled import LabelledRows
+
+    # Yields the rows from the first one, as often as it is called.
+    Rows = Callable[[], Iterator[pa.Table]]
 
 
 @dataclass(frozen=True)
@@ -28,18 +32,36 @@ class _Progress(xgb.callback.TrainingCallback):  # type: ignore[misc]  # xgboost
         return False
 
 
-def train(project: Project, rows: LabelledRows, progress: Callable[[int], None]) -> xgb.Booster:
-    """Train the declared booster. The categories of each column are those seen here, sorted.
+class _Batches(xgb.DataIter):  # type: ignore[misc]  # xgboost has no types
+    """Hands rows to XGBoost, batch by batch: it goes over them a few times and keeps bins only."""
 
-    Raises `UnfitTrainingDataError` for what no classifier can be trained on.
+    def __init__(self, project: Project, rows: Rows, categories: dict[str, pa.Array]) -> None:
+        super().__init__()
+        self.project, self.rows, self.categories = project, rows, categories
+        self.batches = rows()
+
+    def next(self, input_data: Callable[..., Any]) -> bool:
+        table = next(self.batches, None)
+        if table is None:
+            return False
+        label = table[LABEL].to_numpy()
+        input_data(data=_encoded(self.project, table, self.categories), label=label)
+        return True
+
+    def reset(self) -> None:
+        self.batches = self.rows()
+
+
+def train(project: Project, rows: Rows, progress: Callable[[int], None]) -> xgb.Booster:
+    """Train the declared booster on rows with the columns of the features and `_label`.
+
+    The categories of each column are those seen here, sorted. Raises `UnfitTrainingDataError` for what
+    nothing can be learned from.
     """
-    _refuse_unfit(project, rows)
-    matrix = xgb.QuantileDMatrix(
-        _encoded(project, rows.features),
-        label=rows.label,
-        enable_categorical=True,
-        max_bin=int(project.parameters.get("max_bin", 256)),
-    )
+    refuse_constant(project, rows)
+    max_bin = int(project.parameters.get("max_bin", 256))
+    batches = _Batches(project, rows, _categories(project, rows))
+    matrix = xgb.QuantileDMatrix(batches, enable_categorical=True, max_bin=max_bin)
     parameters = {"tree_method": "hist", **project.parameters, "objective": project.objective}
     return xgb.train(
         {**parameters, "seed": project.seed},
@@ -49,25 +71,58 @@ def train(project: Project, rows: LabelledRows, progress: Callable[[int], None])
     )
 
 
-def _encoded(project: Project, features: pa.Table) -> pa.Table:
+def sampled(rows: Rows, share: float, seed: int) -> Rows:
+    """Keep a random share of the rows, the same ones for the same seed, each time they are gone over."""
+    if share >= 1:
+        return rows
+
+    def kept() -> Iterator[pa.Table]:
+        rng = np.random.default_rng(seed)
+        for table in rows():
+            yield table.filter(pa.array(rng.random(len(table)) < share))
+
+    return kept
+
+
+def refuse_constant(project: Project, rows: Rows) -> None:
+    """Raise `UnfitTrainingDataError` unless the labels differ, to learn or to judge by."""
+    count, least, most = 0, np.inf, -np.inf
+    for table in rows():
+        label = table[LABEL].to_numpy()
+        count += len(label)
+        least, most = min(least, label.min(initial=np.inf)), max(most, label.max(initial=-np.inf))
+    if not count:
+        raise UnfitTrainingDataError("No row is left of the sample. Choose a longer window or a larger share")
+    if least == most:
+        needs = (
+            "a classifier needs both classes" if project.task == "classification" else "labels must differ"
+        )
+        raise UnfitTrainingDataError(
+            f"Every one of the {count} rows has the label {least:g}; {needs}. Choose a longer window"
+        )
+    if project.task == "classification" and (least, most) != (0, 1):
+        raise UnfitTrainingDataError(
+            f"The labels go from {least:g} to {most:g}; {project.objective} expects 0 and 1"
+        )
+
+
+def _categories(project: Project, rows: Rows) -> dict[str, pa.Array]:
+    # Sorted, so that the codes do not depend on the order of the rows.
+    names = [name for name, kind in project.features.items() if kind == "category"]
+    found: dict[str, set[str]] = {name: set() for name in names}
+    for table in rows():
+        for name in names:
+            found[name].update(pc.unique(table[name]).drop_null().to_pylist())
+    return {name: pa.array(sorted(values), pa.string()) for name, values in found.items()}
+
+
+def _encoded(project: Project, table: pa.Table, categories: dict[str, pa.Array]) -> pa.Table:
     columns = {}
     for name, kind in project.features.items():
-        column = features[name].combine_chunks()
+        column = table[name].combine_chunks()
         if kind == "category":
-            # Sorted, so that the codes do not depend on the order of the rows.
-            categories = pa.array(sorted(pc.unique(column).drop_null().to_pylist()), pa.string())
-            codes = pc.index_in(column, value_set=categories)
-            columns[name] = pa.DictionaryArray.from_arrays(codes, categories)
+            codes = pc.index_in(column, value_set=categories[name])
+            columns[name] = pa.DictionaryArray.from_arrays(codes, categories[name])
         else:
             columns[name] = column.cast(pa.float32())
     return pa.table(columns)
-
-
-def _refuse_unfit(project: Project, rows: LabelledRows) -> None:
-    refuse_one_class(rows)
-    for name, kind in project.features.items():
-        # As the booster sees it: 1e300 is infinite in float32.
-        if kind == "number" and pc.any(pc.is_inf(rows.features[name].cast(pa.float32()))).as_py():
-            raise UnfitTrainingDataError(
-                f"The column {name!r} holds a number that is infinite as float32; clean it upstream"
-            )

@@ -161,7 +161,7 @@ def _of_validation(review: Review) -> list[tuple[str, str]]:
     found = review.validation
     if found is None or review.validated is None:
         return [("validation", "none")]
-    verdict = "passed" if found.passed else "failed"
+    verdict = found.said
     return [
         ("validation", f"{verdict}, by {review.validated.by}, {_when(review.validated)}, run {found.run_id}"),
         ("", f"on {found.window}, {found.rows:,} rows"),

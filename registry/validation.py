@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 # A verdict is copied into the ledger, which is read often and never shortened.
 _MOST_BYTES = 200_000
+# By `passed`; who knows no third outcome says none.
+_OUTCOMES = {True: ("", "passed"), False: ("", "failed", "inconclusive")}
 
 
 @dataclass(frozen=True)
@@ -21,7 +23,8 @@ class Validation:
     """What a validation found about one artifact; `reasons` say, gate by gate, why.
 
     `window` is the days it was judged on, `rows` how many rows they held, `compared_with` the version
-    that was in Production, or why there was none to compare with.
+    that was in Production, or why there was none to compare with. `outcome` tells a verdict that failed
+    from one that the data could not settle.
     """
 
     passed: bool
@@ -32,6 +35,7 @@ class Validation:
     window: str = ""
     rows: int = 0
     compared_with: str = ""
+    outcome: str = ""
 
     @classmethod
     def from_plain(cls, plain: Mapping[str, Any]) -> Validation:
@@ -45,6 +49,7 @@ class Validation:
             "window": str,
             "rows": int,
             "compared_with": str,
+            "outcome": str,
         }
         for key in plain:
             if key not in kinds:
@@ -62,10 +67,21 @@ class Validation:
                 )
         if not all(isinstance(reason, str) for reason in plain["reasons"]):
             raise RegistryError("The verdict's reasons are expected to be sentences")
+        outcome = plain.get("outcome", "")
+        if outcome not in _OUTCOMES[plain["passed"]]:
+            raise RegistryError(
+                f"The verdict's outcome is {outcome!r:.80} and passed is {plain['passed']}, expected"
+                f" {' or '.join(o for o in _OUTCOMES[plain['passed']] if o)}"
+            )
         size = len(json.dumps(plain))
         if size > _MOST_BYTES:
             raise RegistryError(f"The verdict has {size:,} characters, expected at most {_MOST_BYTES:,}")
         return cls(**{**plain, "reasons": tuple(plain["reasons"])})
+
+    @property
+    def said(self) -> str:
+        """What it found, in a word."""
+        return self.outcome or ("passed" if self.passed else "failed")
 
     def to_plain(self) -> dict[str, Any]:
         """Return it as JSON values."""

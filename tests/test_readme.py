@@ -91,10 +91,26 @@ def test_the_table_opens_as_the_readme_says(roles: dict[str, dict[str, str]], in
     assert in_production
     day = ["python", "-m", "batch_jobs", "run", "flight_delay", "--date", "2013-07-02"]
     assert run_command(day, roles["operator"]).returncode == 0
-    (code,) = blocks("python")
+    (code,) = (block for block in blocks("python") if "DeltaTable" in block)
     ran = run_command([sys.executable, "-W", "error", "-c", code], roles["operator"])
     assert ran.returncode == 0, ran.stderr
     assert "[temp is null]" in ran.stdout
+
+
+def test_a_booster_from_a_notebook_becomes_a_version(
+    roles: dict[str, dict[str, str]], in_production: int
+) -> None:
+    assert in_production
+    (code,) = (block for block in blocks("python") if "register_booster" in block)
+    here = str(REPOSITORY / "tests" / "projects")
+    trained = f"import sys; sys.path.insert(0, {here!r})\nfrom january import notebook\n"
+    before = f"{trained}booster, example = notebook()\n"
+    ran = run_command([sys.executable, "-c", before + code], roles["author"])
+    assert ran.returncode == 0, ran.stderr
+    # Trained on January alone, it is no match for the version in Production.
+    assert re.search(
+        r"\nfailed\n(auc|log_loss) is 0\.\d{4}, the champion's 0\.\d{4}: 0\.\d{4} worse", ran.stdout
+    ), ran
 
 
 def test_every_link_leads_somewhere() -> None:

@@ -100,6 +100,7 @@ def test_deliveries_are_the_365_days_in_order_and_conserve_rows() -> None:
         rows += len(delivery.features)
         days.append(delivery.day)
         keys = delivery.features["flight_id"].to_pylist()
+        assert delivery.outcomes is not None
         assert keys == delivery.outcomes["flight_id"].to_pylist()
         assert all(key.startswith(delivery.day) for key in keys[:3] + keys[-3:])
     assert rows == 336_776

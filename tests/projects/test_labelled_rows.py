@@ -2,8 +2,9 @@
 
 import datetime as dt
 import io
-from collections.abc import Callable, Iterator
-from dataclasses import replace
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any
 
@@ -16,11 +17,13 @@ from commands import As, Ran
 
 import deploy
 from projects.__main__ import main
-from projects.declaration import Window, read_project
+from projects.declaration import read_project
 from projects.delivery import Delivery, deliver
-from projects.errors import UnfitTrainingDataError
+from projects.errors import ProjectError, UnfitTrainingDataError
 from projects.flight_delay import dataset
-from projects.labelled import LabelledRows, read_labelled
+from projects.labelled import LabelledSet, find_or_write
+from projects.labelling import LABEL
+from projects.parts import Window
 from storage import S3Settings, Store
 
 DAYS = ("2013-01-01", "2013-01-02")
@@ -30,9 +33,22 @@ OUTCOMES = "flight_delay/outcomes"
 Changes = Callable[[pa.Table], pa.Table]
 
 
+@dataclass(frozen=True)
+class Data(Store):
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Read:
+    features: pa.Table
+    label: np.ndarray
+    labelled: LabelledSet
+
+
 @pytest.fixture(scope="module")
-def data(stack: deploy.Stack) -> Store:
-    return Store.connect(S3Settings.from_environment(stack.environment("author")))
+def data(stack: deploy.Stack) -> Data:
+    environment = stack.environment("author")
+    return Data(Store.connect(S3Settings.from_environment(environment)).client, environment)
 
 
 @cache
@@ -65,22 +81,24 @@ def delivered_as(
 ) -> str:
     """Deliver both days below `root`, the second one changed, or both."""
     changed = [
-        replace(each, features=features(each.features), outcomes=outcomes(each.outcomes))
+        replace(each, features=features(each.features), outcomes=outcomes(pa.table(each.outcomes)))
         for each in two_days()
     ]
     deliver(
         iter(changed if both_days else [two_days()[0], changed[1]]),
-        f"{root}/{FEATURES}",
-        f"{root}/{OUTCOMES}",
+        {"features": f"{root}/{FEATURES}", "outcomes": f"{root}/{OUTCOMES}"},
         data,
         lambda *_: None,
     )
     return root
 
 
-def read(data: Store, root: str, window: Window = TWO_DAYS) -> LabelledRows:
+def read(data: Data, root: str, window: Window = TWO_DAYS) -> Read:
     project = read_project("flight_delay")
-    return read_labelled(project, window, f"{root}/{FEATURES}", f"{root}/{OUTCOMES}", data)
+    found = find_or_write(project, window, data, {**data.environment, "GREENROOM_DATA": root})
+    table = pa.concat_tables(found.batches([*project.features, LABEL]))
+    assert found.rows == len(table)
+    return Read(table.drop_columns([LABEL]), table[LABEL].to_numpy(), found)
 
 
 def put(name: str, values: Any) -> Changes:
@@ -97,7 +115,7 @@ def first_is(value: float) -> Callable[[pa.ChunkedArray], pa.Array]:
     return lambda column: pa.array([value, *column.to_pylist()[1:]], pa.float64())
 
 
-def test_a_window_equals_a_plain_join(data: Store, delivered: str) -> None:
+def test_a_window_equals_a_plain_join(data: Data, delivered: str) -> None:
     assert "Delivered 336,776 rows, 2013-01-01 to 2013-12-31, to s3://greenroom/flight_delay/f" in delivered
     window = Window(dt.date(2013, 2, 8), dt.date(2013, 2, 14))  # a snow storm: many cancelled
     rows = read(data, "s3://greenroom", window)
@@ -112,18 +130,19 @@ def test_a_window_equals_a_plain_join(data: Store, delivered: str) -> None:
     assert 4_000 < len(known) < len(joined) - 600
     pd.testing.assert_frame_equal(rows.features.to_pandas(), known[list(project.features)], check_dtype=False)
     np.testing.assert_array_equal(rows.label, (known["arr_delay"] > 15).astype("float64"))
-    assert len(rows.features_snapshot.objects) == len(rows.outcomes_snapshot.objects) == len(window.days)
-    assert all(o.version_id for o in rows.features_snapshot.objects)
+    for snapshot in rows.labelled.sources.values():
+        assert len(snapshot.objects) == len(window.days)
+        assert all(o.version_id for o in snapshot.objects)
 
 
-def test_both_ends_of_a_window_belong_to_it(data: Store, delivered: str) -> None:
+def test_both_ends_of_a_window_belong_to_it(data: Data, delivered: str) -> None:
     assert delivered
     day = dt.date(2013, 12, 31)
     rows = read(data, "s3://greenroom", Window(day, day))
-    assert [o.uri.split("/")[-2] for o in rows.features_snapshot.objects] == ["date=2013-12-31"]
+    assert [o.uri.split("/")[-2] for o in rows.labelled.sources["features"].objects] == ["date=2013-12-31"]
 
 
-def test_order_of_columns_extra_columns_and_order_of_outcomes_play_no_part(data: Store) -> None:
+def test_order_of_columns_extra_columns_and_order_of_outcomes_play_no_part(data: Data) -> None:
     plain = read(data, delivered_as(data, "s3://greenroom/labelled/plain"))
 
     def mixed(table: pa.Table) -> pa.Table:
@@ -138,7 +157,7 @@ def test_order_of_columns_extra_columns_and_order_of_outcomes_play_no_part(data:
     np.testing.assert_array_equal(found.label, plain.label)
 
 
-def test_a_null_key_has_no_outcome(data: Store) -> None:
+def test_a_null_key_has_no_outcome(data: Data) -> None:
     plain = read(data, delivered_as(data, "s3://greenroom/labelled/plain"))
 
     def no_key(column: pa.ChunkedArray) -> pa.Array:
@@ -150,7 +169,7 @@ def test_a_null_key_has_no_outcome(data: Store) -> None:
     assert len(read(data, root).label) == len(plain.label) - 1
 
 
-def test_what_lies_outside_the_days_is_passed_over(data: Store) -> None:
+def test_what_lies_outside_the_days_is_passed_over(data: Data) -> None:
     root = delivered_as(data, "s3://greenroom/labelled/beside")
     before = read(data, root)
     for name in ("date=2013-01-03/part-0.parquet", "date=2013-13-45/part-0.parquet", "notes.parquet"):
@@ -159,7 +178,7 @@ def test_what_lies_outside_the_days_is_passed_over(data: Store) -> None:
     assert read(data, root).features.equals(before.features)
 
 
-def test_a_csv_of_features_is_read_as_its_kinds(data: Store) -> None:
+def test_a_csv_of_features_is_read_as_its_kinds(data: Data) -> None:
     root = delivered_as(data, "s3://greenroom/labelled/csv")
     plain = read(data, root)
     from pyarrow import csv
@@ -175,7 +194,7 @@ def test_a_csv_of_features_is_read_as_its_kinds(data: Store) -> None:
     assert read(data, f"{root}-text").features.equals(plain.features)
 
 
-def test_a_window_without_data_says_where_it_looked(data: Store, delivered: str) -> None:
+def test_a_window_without_data_says_where_it_looked(data: Data, delivered: str) -> None:
     assert delivered
     window = Window(dt.date(2015, 1, 1), dt.date(2015, 1, 31))
     with pytest.raises(UnfitTrainingDataError) as refusal:
@@ -186,7 +205,7 @@ def test_a_window_without_data_says_where_it_looked(data: Store, delivered: str)
     )
 
 
-def test_features_that_came_before_any_outcome_say_so(data: Store) -> None:
+def test_features_that_came_before_any_outcome_say_so(data: Data) -> None:
     root = "s3://greenroom/labelled/early"
     delivered_as(data, root)
     body = io.BytesIO()
@@ -194,6 +213,10 @@ def test_features_that_came_before_any_outcome_say_so(data: Store) -> None:
     data.write(f"{root}-only/{FEATURES}/date=2013-01-01/part-0.parquet", body.getvalue())
     with pytest.raises(UnfitTrainingDataError, match=r"no data for .* under .*/flight_delay/outcomes/;"):
         read(data, f"{root}-only")
+
+
+def doubled(table: pa.Table) -> pa.Table:
+    return pa.concat_tables([table, table.slice(0, 1)])
 
 
 UNFIT = [
@@ -225,7 +248,7 @@ UNFIT = [
 
 @pytest.mark.parametrize(("changes", "message"), UNFIT)
 def test_an_unfit_file_is_named(
-    data: Store, request: pytest.FixtureRequest, changes: dict[str, Any], message: str
+    data: Data, request: pytest.FixtureRequest, changes: dict[str, Any], message: str
 ) -> None:
     name = request.node.callspec.id.replace(" ", "-")
     root = delivered_as(data, f"s3://greenroom/labelled/{name}", **changes)
@@ -233,6 +256,31 @@ def test_an_unfit_file_is_named(
         read(data, root)
     assert message in str(refusal.value)
     assert f"{root}/flight_delay/{next(iter(changes))}/date=2013-01-02/part-0.parquet" in str(refusal.value)
+
+
+def test_a_row_that_is_there_twice_is_refused(data: Data) -> None:
+    root = delivered_as(data, "s3://greenroom/labelled/twice-features", features=doubled)
+    with pytest.raises(UnfitTrainingDataError) as refusal:
+        read(data, root)
+    assert re.search(
+        r"1 of 1,7\d\d rows have a flight_id that another row has too; expected", str(refusal.value)
+    )
+    root = delivered_as(data, "s3://greenroom/labelled/twice-outcomes", outcomes=doubled)
+    key = pa.table(two_days()[1].outcomes)["flight_id"][0].as_py()
+    with pytest.raises(UnfitTrainingDataError) as refusal:
+        read(data, root)
+    assert str(refusal.value) == f"The flight_id {key!r} has more than one outcome; expected one"
+
+
+def test_a_set_that_is_gone_says_so(data: Data) -> None:
+    found = read(data, delivered_as(data, "s3://greenroom/labelled/gone")).labelled
+    for each in data.snapshot(found.uri).objects:
+        bucket, _, key = each.uri.removeprefix("s3://").partition("/")
+        if key.endswith(".parquet"):
+            data.client.delete_object(Bucket=bucket, Key=key)
+    with pytest.raises(ProjectError) as refusal:
+        list(found.batches([LABEL]))
+    assert str(refusal.value).startswith(f"The rows of {TWO_DAYS} under {found.uri} are gone: ")
 
 
 @pytest.fixture
@@ -290,7 +338,7 @@ UNFIT_FOR_A_MODEL = [
 @pytest.mark.usefixtures("registers_nothing")
 @pytest.mark.parametrize(("changes", "message"), UNFIT_FOR_A_MODEL)
 def test_training_on_unfit_rows_exits_with_3(
-    author: As, data: Store, request: pytest.FixtureRequest, changes: dict[str, Any], message: str
+    author: As, data: Data, request: pytest.FixtureRequest, changes: dict[str, Any], message: str
 ) -> None:
     name = request.node.callspec.id.replace(" ", "-")
     ran = train_on(author, GREENROOM_DATA=delivered_as(data, f"s3://greenroom/unfit/{name}", **changes))
@@ -301,7 +349,7 @@ def test_training_on_unfit_rows_exits_with_3(
 
 
 @pytest.mark.usefixtures("registers_nothing")
-def test_validating_on_one_class_exits_with_3(author: As, data: Store) -> None:
+def test_validating_on_one_class_exits_with_3(author: As, data: Data) -> None:
     table = data.snapshot("s3://greenroom/flight_delay/outcomes/date=2013-07-01").objects[0]
     early = pq.read_table(data.open(table))
     position = early.column_names.index("arr_delay")
@@ -328,7 +376,7 @@ def test_a_window_outside_the_data_exits_with_3(author: As, verb: str) -> None:
 
 
 @pytest.mark.usefixtures("registers_nothing")
-def test_a_broken_file_exits_with_3(author: As, data: Store) -> None:
+def test_a_broken_file_exits_with_3(author: As, data: Data) -> None:
     root = delivered_as(data, "s3://greenroom/unfit/broken")
     uri = f"{root}/{FEATURES}/date=2013-01-02/part-0.parquet"
     data.write(uri, b"PAR1 and no more")
@@ -338,7 +386,7 @@ def test_a_broken_file_exits_with_3(author: As, data: Store) -> None:
 
 
 @pytest.mark.usefixtures("registers_nothing")
-def test_a_sample_of_nothing_exits_with_3(author: As, data: Store) -> None:
+def test_a_sample_of_nothing_exits_with_3(author: As, data: Data) -> None:
     root = delivered_as(data, "s3://greenroom/labelled/plain")
     ran = author(
         *(main, "train", "flight_delay", "--since", DAYS[0], "--until", DAYS[1], "--sample", "1e-12"),
@@ -393,9 +441,10 @@ def test_delivering_where_nothing_answers(author: As) -> None:
     assert "S3 does not answer" in ran.err
 
 
-def test_delivering_again_gives_the_same_snapshot(data: Store) -> None:
+def test_delivering_again_gives_the_same_snapshot(data: Data) -> None:
     root = delivered_as(data, "s3://greenroom/labelled/twice")
     before = read(data, root)
     after = read(data, delivered_as(data, root))
-    assert after.features_snapshot.digest == before.features_snapshot.digest
-    assert after.features_snapshot != before.features_snapshot, "new versions of the same bytes"
+    assert after.labelled.digest == before.labelled.digest
+    assert (before.labelled.found, after.labelled.found) == (False, True)
+    assert after.labelled.sources != before.labelled.sources, "new versions of the same bytes"

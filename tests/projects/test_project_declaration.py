@@ -11,8 +11,10 @@ from commands import REPOSITORY, run_command
 from evidence import METRICS, Gate
 from projects import declaration
 from projects.__main__ import main
-from projects.declaration import Window, parse_project, project_names, read_project
+from projects.declaration import project_names, read_project
 from projects.errors import DeclarationError
+from projects.parsing import parse_project
+from projects.parts import Side, Window
 
 REMOVED = object()
 
@@ -38,29 +40,48 @@ def changed(path: str, value: Any) -> dict[str, Any]:
 
 def test_the_real_one_parses() -> None:
     project = read_project("flight_delay")
-    assert project_names() == ["flight_delay"]
+    assert project_names() == ["diamond_price", "flight_delay"]
     assert (project.name, project.model) == ("flight_delay", "flight-delay")
     assert (project.row_key, project.label) == ("flight_id", "late")
     assert project.window == Window(dt.date(2013, 1, 1), dt.date(2013, 6, 30))
-    assert str(project.window) == "2013-01-01 to 2013-06-30"
+    assert str(project.training_part()) == "2013-01-01 to 2013-06-30"
     assert len(project.window.days) == 181
+    assert project.slices == {"origin": None, "carrier": None, "distance": (500.0, 1000.0, 2000.0)}
+    assert project.task == "classification"
     assert list(project.features.values()).count("category") == 3
     assert project.gates[0] == Gate("auc", at_least=0.62)
     assert set(project.metrics) <= set(METRICS)
     assert callable(project.dataset.label)
 
 
-@pytest.mark.parametrize("key", sorted(real()))
-def test_every_key_is_required(key: str) -> None:
+def test_one_without_time_parses() -> None:
+    project = read_project("diamond_price")
+    assert project.task == "regression"
+    assert (project.time, project.window, project.validation_days) == (None, None, None)
+    assert project.training_part() == Side(0.2, "training")
+    assert str(project.training_part()) == "80% of the row keys, for training"
+    with pytest.raises(DeclarationError, match="has no time column; leave --since and --until out"):
+        project.training_part(since=dt.date(2024, 1, 1))
+
+
+@pytest.mark.parametrize("key", sorted(real().keys() - {"limits", "slices"}))
+def test_these_keys_are_required(key: str) -> None:
     with pytest.raises(DeclarationError) as refusal:
         parse_project("flight_delay", changed(key, REMOVED))
-    assert str(refusal.value) == f"projects/flight_delay/project.yaml: the key {key!r} is missing"
+    assert str(refusal.value).startswith(f"projects/flight_delay/project.yaml: the key {key!r} is missing")
+
+
+def test_these_keys_are_not() -> None:
+    found = real()
+    del found["limits"], found["slices"]
+    project = parse_project("flight_delay", found)
+    assert (project.limits, project.slices) == ((), {})
 
 
 @pytest.mark.parametrize(
     ("path", "value", "message"),
     [
-        ("colour", "blue", "unknown key 'colour'; known are model, description, features_at, "),
+        ("colour", "blue", "unknown key 'colour'; known are model, description, row_key, "),
         ("name", "other", "unknown key 'name'; known are model"),
         ("model", 7, "model is 7, expected str"),
         ("model", None, "model is None, expected str"),
@@ -89,53 +110,94 @@ def test_every_key_is_required(key: str) -> None:
         ),
         ("window.from", dt.date(2013, 1, 1), "window: unknown key 'from'; known are since, until"),
         ("window.until", dt.date(2012, 12, 31), "window: it ends 2012-12-31, before it begins"),
+        ("sources", "flight_delay", "sources: found 'flight_delay', expected keys and values"),
+        ("sources.labels", "x", "sources: found ['features', 'outcomes', 'labels'], expected features, and "),
+        ("sources.features", 7, "sources: features is 7, expected a location under GREENROOM_DATA"),
+        ("time", "carrier", "the time 'carrier' is among the features; take it out"),
+        ("held_out", 0.2, "held_out is for rows without time; take it out, or time"),
+        (
+            "objective",
+            "multi:softmax",
+            "the objective 'multi:softmax' is not supported; expected binary:logistic",
+        ),
+        ("features._x", "number", "features: '_x' begins with '_'; rename it upstream"),
+        ("limits", "none", "limits: found 'none', expected a list"),
+        ("limits", [7], "limits: found 7, expected sentences"),
+        (
+            "slices",
+            ["tailnum"],
+            "slices: 'tailnum' is no feature; expected one, or month where there is time",
+        ),
+        ("slices", ["distance"], "slices: distance is a number; expected {column: distance, bands: […]}"),
+        (
+            "slices",
+            [{"column": "distance"}],
+            "slices: found {'column': 'distance'}, expected column and bands",
+        ),
+        (
+            "slices",
+            [{"column": "distance", "bands": [500, 100]}],
+            "slices: distance: bands are [500, 100], expected rising numbers",
+        ),
+        (
+            "slices",
+            [{"column": "carrier", "bands": [1]}],
+            "slices: carrier is a category, which has no bands",
+        ),
         ("parameters", [6], "parameters: found [6], expected keys and values"),
         ("parameters.max_depth", [6], "parameters: max_depth is [6], expected a number or a word"),
         ("parameters.max_depth", None, "parameters: max_depth is None, expected a number or a word"),
         ("metrics", "auc", "metrics: found 'auc', expected a list"),
-        ("metrics", ["f1"], "metrics: there is no metric 'f1'; there is: auc, log_loss, brier"),
-        ("metrics", [["auc"]], "metrics: there is no metric ['auc']; there is: auc, log_loss, brier"),
+        ("metrics", ["f1"], "metrics: there is no metric 'f1' for classification; there is: auc, log_loss, "),
+        ("metrics", [["auc"]], "metrics: there is no metric ['auc'] for classification; there is: auc, log"),
+        (
+            "metrics",
+            ["rmse"],
+            "metrics: there is no metric 'rmse' for classification; there is: auc, log_loss",
+        ),
         ("gates", None, "gates: found None, expected a list"),
         ("gates", ["auc"], "gates: found 'auc', expected keys and values"),
-        ("gates", [{"metric": "f1", "at_least": 1}], "gates: there is no metric 'f1'; there is: auc"),
-        ("gates", [{"at_least": 1}], "gates: there is no metric None; there is: auc, log_loss, brier"),
+        (
+            "gates",
+            [{"metric": "f1", "at_least": 1}],
+            "gates: The gate on f1: there is no such metric; there is: ",
+        ),
+        (
+            "gates",
+            [{"at_least": 1}],
+            "gates: A gate is on a metric or on a quality of the data; found neither",
+        ),
         (
             "gates",
             [{"metric": "auc"}],
             (
-                "gates: the gate on auc has no bound, expected one of at_least, at_most, "
+                "gates: The gate on auc has no bound, expected one of at_least, at_most, "
                 "worse_than_champion_by_at_most"
             ),
         ),
         (
             "gates",
             [{"metric": "auc", "at_least": 0.6, "at_most": 0.9}],
-            "gates: the gate on auc has ['at_least', 'at_most'], expected one of at_least, at_most, ",
+            "gates: The gate on auc has at_least and at_most, expected one of at_least, at_most, ",
         ),
         (
             "gates",
             [{"metric": "auc", "more_than": 0.6}],
-            "gates: the gate on auc has ['more_than'], expected one of at_least, at_most, ",
+            "gates: unknown key 'more_than'; known are metric, quality, slice, on, at_least, ",
         ),
+        ("gates", [{"metric": "auc", "at_least": "high"}], "gates: at_least is 'high', expected a number"),
+        ("gates", [{"metric": "auc", "at_least": True}], "gates: at_least is True, expected a number"),
+        ("gates", [{"metric": "auc", "at_least": float("nan")}], "gates: at_least is nan, expected a number"),
+        ("gates", [{"metric": 7, "at_least": 0.6}], "gates: metric is 7, expected a word"),
         (
             "gates",
-            [{"metric": "auc", "at_least": "high"}],
-            "gates: the gate on auc: at_least is 'high', expected a number",
-        ),
-        (
-            "gates",
-            [{"metric": "auc", "at_least": True}],
-            "gates: the gate on auc: at_least is True, expected a number",
-        ),
-        (
-            "gates",
-            [{"metric": "auc", "at_least": float("nan")}],
-            "gates: the gate on auc: at_least is nan, expected a number",
+            [{"metric": "auc", "slice": "dest", "at_least": 0.6}],
+            "gates: The gate on auc judges each dest, which is not among the slices: origin",
         ),
         (
             "metrics",
             ["log_loss"],
-            "gates: the gate on auc judges what is not among the metrics; add it",
+            "gates: The gate on auc judges what is not among the metrics; add it there",
         ),
     ],
 )
@@ -148,8 +210,11 @@ def test_a_wrong_one_is_refused_with_file_key_and_value(path: str, value: Any, m
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"- model\n- label\n", "projects/broken/project.yaml: found list, expected keys and values"),
-        (b"", "projects/broken/project.yaml: found NoneType, expected keys and values"),
+        (
+            b"- model\n- label\n",
+            "projects/broken/project.yaml: found ['model', 'label'], expected keys and values",
+        ),
+        (b"", "projects/broken/project.yaml: found None, expected keys and values"),
         (b"model: [unclosed\n", "projects/broken/project.yaml is not YAML: while parsing"),
         (b"\tmodel: x\n", "projects/broken/project.yaml is not YAML: while scanning"),
         ("model: vergnügt\n".encode("latin-1"), "projects/broken/project.yaml is not YAML: "),
@@ -177,7 +242,8 @@ def test_an_unknown_project_is_a_usage_error(
     said = capsys.readouterr()
     assert said.out == ""
     assert said.err == (
-        f"projects: There is no project {name[:80]!r}; there is: flight_delay. A project is a folder"
+        f"projects: There is no project {name[:80]!r}; there is: diamond_price, flight_delay. A project is a"
+        " folder"
         " projects/NAME with a project.yaml\n"
     )
 
@@ -188,5 +254,7 @@ def test_an_unknown_project_in_a_process_of_its_own() -> None:
 
     done = run_command([sys.executable, "-m", "projects", "train", "nothing"], os.environ)
     assert done.returncode == 2
-    assert done.stderr.startswith("projects: There is no project 'nothing'; there is: flight_delay.")
+    assert done.stderr.startswith(
+        "projects: There is no project 'nothing'; there is: diamond_price, flight_delay."
+    )
     assert "Traceback" not in done.stderr

@@ -14,8 +14,10 @@ import registry
 from projects.__main__ import main
 from projects.declaration import read_project
 from registry import ModelVersion, Registry, find_version, read_review
+from registry.__main__ import main as registry_main
 from storage import S3Settings, Store
 
+METRICS_OF_FLIGHTS = read_project("flight_delay").metrics
 REGISTERED = re.compile(r"Registered flight-delay version (\d+), trained on (\S+ to \S+)\n")
 
 
@@ -46,6 +48,15 @@ def sampled(author: As, at: Registry, first: ModelVersion) -> tuple[Ran, ModelVe
 def again(author: As, at: Registry, first: ModelVersion) -> tuple[Ran, ModelVersion]:
     """A version trained exactly as the one in Production."""
     return _trained(author, at, first, "--until 2013-06-30")
+
+
+@pytest.fixture
+def judged(author: As, again: tuple[Ran, ModelVersion]) -> Ran:
+    """What the validation of that said, on the window after the training."""
+    _, version = again
+    if "judged" not in _SAID:
+        _SAID["judged"] = validate(author, version.version)
+    return _SAID["judged"]
 
 
 def _trained(author: As, at: Registry, first: ModelVersion, options: str) -> tuple[Ran, ModelVersion]:
@@ -115,7 +126,10 @@ def test_a_training_run_holds_metrics_and_a_plot(
 ) -> None:
     _, version = sampled
     run = run_of(at, version)
-    assert run.data.metrics.keys() == {"train_auc", "train_log_loss", "train_brier", "rows"}
+    assert run.data.metrics.keys() == {
+        *("train_auc", "train_log_loss", "train_brier", "train_calibration_error"),
+        "rows",
+    }
     assert 0.6 < run.data.metrics["train_auc"] <= 1
     assert 1_000 < run.data.metrics["rows"] < 1_700
     assert artifacts(at, run.info.run_id, "plots") == {"plots/importance.png"}
@@ -158,23 +172,31 @@ def test_the_same_data_and_seed_give_the_same_model_to_the_byte(
 
 
 def test_a_version_as_good_as_the_champion_passes(
-    author: As, at: Registry, again: tuple[Ran, ModelVersion]
+    judged: Ran, at: Registry, again: tuple[Ran, ModelVersion]
 ) -> None:
     _, version = again
-    ran = validate(author, version.version)
+    ran = judged
     assert (ran.code, ran.err) == (0, "")
     # The window after the training, as declared: 31 days.
-    *said, judged = ran.out.split(f"flight-delay version {version.version}: validation passed\n")[
+    *said, last = ran.out.split(f"flight-delay version {version.version}: validation passed\n")[
         1
     ].splitlines()
     assert [line.split(" is ")[0].strip() for line in said] == ["auc", "log_loss", "auc", "log_loss"]
-    assert judged == "  judged on 2013-07-01 to 2013-07-31, 28,293 rows; compared with version 1"
+    assert last == "  judged on 2013-07-01 to 2013-07-31, 28,293 rows; compared with version 1"
 
     verdict = read_review(at, "flight-delay", version.version).validation
     assert verdict is not None
     assert verdict.passed
     assert verdict.digest == version.digest
-    assert verdict.metrics.keys() == {"auc", "log_loss", "brier"}
+    measured = {f"{name}{end}" for name in METRICS_OF_FLIGHTS for end in ("", ".low", ".high")}
+    assert {name for name in verdict.metrics if not name.startswith("slice/")} == measured
+    assert verdict.metrics["auc.low"] < verdict.metrics["auc"] < verdict.metrics["auc.high"]
+    assert verdict.metrics["slice/origin:EWR/rows"] > 9_000
+    assert {name.split("/")[1] for name in verdict.metrics if "distance" in name} == {
+        *("slice", "distance:below 500", "distance:500 to 1000", "distance:1000 to 2000"),
+        "distance:2000 and more",
+    } - {"slice"}
+    assert verdict.outcome == "passed"
     assert verdict.reasons == tuple(line.strip() for line in said)
 
     run = at.client.get_run(verdict.run_id)
@@ -185,12 +207,40 @@ def test_a_version_as_good_as_the_champion_passes(
     assert run.data.tags["greenroom.champion"] == "1"
     assert run.data.tags["greenroom.digest"] == version.digest
     assert run.data.metrics["candidate_auc"] == run.data.metrics["champion_auc"] == verdict.metrics["auc"]
+    assert {run.data.metrics[f"difference_auc{end}"] for end in ("", ".low", ".high")} == {0.0}
+    assert run.data.metrics["champion_slice/origin:EWR/auc"] == verdict.metrics["slice/origin:EWR/auc"]
     assert artifacts(at, run.info.run_id, "plots") == {
         f"plots/{name}.png" for name in ("roc", "precision_recall", "calibration", "scores")
     }
     assert artifacts(at, run.info.run_id, "snapshots") == {
         f"snapshots/validation_{kind}.tsv" for kind in ("features", "outcomes")
     }
+
+
+def test_a_validation_leaves_a_model_card(judged: Ran, at: Registry, again: tuple[Ran, ModelVersion]) -> None:
+    assert judged.code == 0
+    _, version = again
+    verdict = read_review(at, "flight-delay", version.version).validation
+    assert verdict is not None
+    card = Path(at.client.download_artifacts(verdict.run_id, "model_card.md")).read_text()
+    assert card.startswith(
+        f"# flight-delay version {version.version}\n\nProbability that a flight out of New"
+    )
+    for said in (
+        "| predicts | `late` (classification, `binary:logistic`) |",
+        "| trained on | 2013-01-01 to 2013-06-30 |",
+        "| judged on | 2013-07-01 to 2013-07-31 |",
+        "| compared with | version 1 |",
+        f"| artifact | `{version.digest}` |",
+        "## Validation: passed",
+        "- New York's three airports in 2013; other years and airports were never seen.",
+        f"    mlflow run . --env-manager local -e reproduce -P run_id={version.run_id}",
+    ):
+        assert said in card, card
+    assert re.search(
+        r"\| auc \| 0\.\d+ \(0\.\d+ to 0\.\d+\) \| 0\.\d+ \(.*\) \| \+0 \(\+0 to \+0\) \|", card
+    ), card
+    assert re.search(r"\| carrier: UA \| \d,\d{3} \| 0\.\d+ \(", card), card
 
 
 def test_the_first_version_had_no_champion_to_beat(at: Registry, first: ModelVersion) -> None:
@@ -206,11 +256,13 @@ def test_a_version_worse_than_the_champion_fails_with_the_reason(
     author: As, at: Registry, sampled: tuple[Ran, ModelVersion]
 ) -> None:
     _, version = sampled
-    ran = validate(author, version.version, "--since", "2013-07-01", "--until", "2013-07-07")
+    ran = validate(author, version.version, "--since", "2013-07-01", "--until", "2013-07-14")
     assert ran.code == 3
     assert f"flight-delay version {version.version}: validation failed\n" in ran.out
     assert re.search(
-        r"\n  auc is 0\.\d{4}, the champion's 0\.\d{4}; expected no more than 0.005 worse", ran.out
+        r"\n  auc is 0\.\d{4}, the champion's 0\.\d{4}: 0\.\d{4} worse \(0\.\d{4} worse to 0\.\d{4} worse\);"
+        r" expected no more than 0\.\d+ worse",
+        ran.out,
     )
 
     verdict = read_review(at, "flight-delay", version.version).validation
@@ -219,6 +271,26 @@ def test_a_version_worse_than_the_champion_fails_with_the_reason(
     assert verdict.digest == version.digest
     assert all("expected" in reason for reason in verdict.reasons)
     assert at.client.get_run(verdict.run_id).data.tags["greenroom.verdict"] == "failed"
+
+
+def test_too_few_days_settle_nothing(author: As, at: Registry, again: tuple[Ran, ModelVersion]) -> None:
+    _, version = again
+    ran = validate(author, version.version, "--since", "2013-07-01", "--until", "2013-07-07")
+    assert ran.code == 3
+    assert f"flight-delay version {version.version}: validation inconclusive\n" in ran.out
+    assert "There is no interval: 7 blocks of rows, at least 8 are needed" in ran.out
+    verdict = read_review(at, "flight-delay", version.version).validation
+    assert verdict is not None
+    assert (verdict.passed, verdict.outcome) == (False, "inconclusive")
+    refused = author(registry_main, "request", "flight-delay", str(version.version), "--reason", "let us see")
+    assert refused.code == 1
+    assert "Its validation is inconclusive: auc is " in refused.err
+
+
+def test_the_same_rows_are_written_down_once(at: Registry, again: tuple[Ran, ModelVersion]) -> None:
+    _, version = again
+    first, second = (run_of(at, registry.find_version(at, "flight-delay", n)) for n in (1, version.version))
+    assert first.data.tags["greenroom.labelled.training"] == second.data.tags["greenroom.labelled.training"]
 
 
 def test_the_newest_verdict_counts(author: As, at: Registry, again: tuple[Ran, ModelVersion]) -> None:
@@ -323,3 +395,45 @@ def test_a_version_whose_training_is_not_known_needs_a_window(
         f"projects: flight-delay version {other.version} has no training run that says its window, so the"
         " window after it is not known; give --since and --until\n"
     )
+
+
+def test_a_training_is_reproduced_to_the_byte(
+    author: As, at: Registry, sampled: tuple[Ran, ModelVersion]
+) -> None:
+    _, version = sampled
+    ran = author(main, "reproduce", str(version.run_id))
+    assert (ran.code, ran.err) == (0, ""), ran.out
+    assert ran.out.endswith(
+        f"flight-delay version {version.version}, trained again: the same artifact, to the byte\n"
+    )
+    runs = at.client.search_runs(
+        [run_of(at, version).info.experiment_id], f"tags.`greenroom.reproduces` = '{version.run_id}'"
+    )
+    assert [run.data.tags["greenroom.reproduced"] for run in runs] == ["to the byte"]
+
+
+def test_what_is_not_the_same_is_named(author: As, at: Registry, sampled: tuple[Ran, ModelVersion]) -> None:
+    _, version = sampled
+    assert version.run_id
+    text = mlflow_text(at, version.run_id).replace("rounds: 100", "rounds: 99")
+    at.client.log_text(version.run_id, text, "declaration/project.yaml")
+    at.client.set_tag(version.run_id, "greenroom.xgboost", "2.1.4")
+    ran = author(main, "reproduce", version.run_id)
+    assert ran.code == 3
+    assert "trained again: not the same artifact\n  model.ubj differs\n  xgboost was 2.1.4, is " in ran.out
+
+
+def mlflow_text(at: Registry, run_id: str) -> str:
+    path = at.client.download_artifacts(run_id, "declaration/project.yaml")
+    return Path(path).read_text()
+
+
+def test_a_run_that_cannot_be_reproduced_says_why(author: As, at: Registry, in_production: int) -> None:
+    assert in_production
+    none = author(main, "reproduce", "0" * 32)
+    assert none.code != 0
+    assert "0" * 32 in none.err
+    empty = at.client.create_run("0").info.run_id
+    ran = author(main, "reproduce", empty)
+    assert ran.code == 1
+    assert f"The run {empty} is no training that recorded its rows" in ran.err

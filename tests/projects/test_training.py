@@ -2,7 +2,6 @@
 
 import os
 import sys
-from dataclasses import replace
 from pathlib import Path
 
 import january
@@ -13,23 +12,19 @@ import xgboost as xgb
 from commands import REPOSITORY, run_command
 
 from projects.errors import UnfitTrainingDataError
-from projects.labelled import LabelledRows, sample_rows
-from projects.training import train
+from projects.labelling import LABEL
+from projects.training import sampled, train
 
 
-def trained(rows: LabelledRows, **changed: object) -> bytes:
-    booster = train(january.project(**changed), rows, lambda _: None)
+def trained(rows: pa.Table, **changed: object) -> bytes:
+    booster = train(january.project(**changed), january.rows_of(rows), lambda _: None)
     return bytes(booster.save_raw("ubj"))
 
 
-def categories(rows: LabelledRows) -> dict[str, list[str] | None]:
-    booster = train(january.project(rounds=1), rows, lambda _: None)
+def categories(rows: pa.Table) -> dict[str, list[str] | None]:
+    booster = train(january.project(rounds=1), january.rows_of(rows), lambda _: None)
     found = dict(booster.get_categories(export_to_arrow=True).to_arrow())
     return {name: None if values is None else values.to_pylist() for name, values in found.items()}
-
-
-def reordered(rows: LabelledRows, order: np.ndarray) -> LabelledRows:
-    return replace(rows, features=rows.features.take(pa.array(order)), label=rows.label[order])
 
 
 def test_the_same_rows_and_seed_give_the_same_bytes() -> None:
@@ -57,7 +52,7 @@ def test_another_process_gives_the_same_bytes() -> None:
 
 def test_rounds_are_told_as_they_are_done() -> None:
     told: list[int] = []
-    train(january.project(rounds=3), january.january(), told.append)
+    train(january.project(rounds=3), january.rows_of(january.january()), told.append)
     assert told == [1, 2, 3]
 
 
@@ -68,52 +63,70 @@ def test_categories_are_sorted_whatever_the_order_of_the_rows() -> None:
     assert found["distance"] is None
     for name, values in found.items():
         if values is not None:
-            assert values == sorted(set(rows.features[name].to_pylist())), name
-    order = np.random.default_rng(0).permutation(len(rows.label))
-    assert categories(reordered(rows, order)) == found
-    assert categories(reordered(rows, np.arange(len(rows.label))[::-1])) == found
+            assert values == sorted(set(rows[name].to_pylist())), name
+    order = np.random.default_rng(0).permutation(len(rows))
+    assert categories(rows.take(pa.array(order))) == found
+    assert categories(rows.take(pa.array(order[::-1]))) == found
 
 
 def test_a_null_is_a_missing_value_and_not_a_category() -> None:
     rows = january.january()
-    carrier = rows.features["carrier"].to_pylist()
+    carrier = rows["carrier"].to_pylist()
     holes = pa.array([None if n % 7 == 0 else value for n, value in enumerate(carrier)])
-    index = rows.features.column_names.index("carrier")
-    with_holes = replace(rows, features=rows.features.set_column(index, "carrier", holes))
+    with_holes = rows.set_column(rows.column_names.index("carrier"), "carrier", holes)
     assert categories(with_holes)["carrier"] == sorted(set(holes.drop_null().to_pylist()))
+
+
+def labelled(label: np.ndarray) -> pa.Table:
+    rows = january.january()
+    return rows.set_column(rows.column_names.index(LABEL), LABEL, pa.array(label))
 
 
 @pytest.mark.parametrize("label", [0.0, 1.0])
 def test_one_class_is_refused(label: float) -> None:
-    rows = replace(january.january(), label=np.full(len(january.january().label), label))
+    count = len(january.january())
     with pytest.raises(UnfitTrainingDataError) as refusal:
-        train(january.project(), rows, lambda _: None)
+        trained(labelled(np.full(count, label)))
     assert str(refusal.value) == (
-        f"Every one of the {len(rows.label)} rows has the label {label:g}; a classifier needs both"
+        f"Every one of the {count} rows has the label {label:g}; a classifier needs both"
         " classes. Choose a longer window"
     )
 
 
-@pytest.mark.parametrize("number", [float("inf"), float("-inf"), 1e300])
-def test_an_infinite_number_is_refused(number: float) -> None:
+def test_labels_of_another_kind_are_refused() -> None:
+    label = np.arange(len(january.january()), dtype=float)
+    with pytest.raises(UnfitTrainingDataError, match=r"go from 0 to 26\d*; binary:logistic expects 0 and 1"):
+        trained(labelled(label))
+    numbers = january.project(objective="reg:squarederror")
+    assert train(numbers, january.rows_of(labelled(label)), lambda _: None).num_boosted_rounds() == 15
+    with pytest.raises(UnfitTrainingDataError, match="has the label 3; labels must differ"):
+        train(numbers, january.rows_of(labelled(np.full(len(label), 3.0))), lambda _: None)
+
+
+def test_batches_give_what_one_table_gives() -> None:
     rows = january.january()
-    column = [number, *rows.features["distance"].to_pylist()[1:]]
-    index = rows.features.column_names.index("distance")
-    broken = replace(rows, features=rows.features.set_column(index, "distance", pa.array(column)))
-    with pytest.raises(UnfitTrainingDataError, match="'distance' holds a number that is infinite as float32"):
-        train(january.project(), broken, lambda _: None)
+    at_once = train(january.project(), january.rows_of(rows), lambda _: None)
+    parts = [rows.slice(start, 10_000) for start in range(0, len(rows), 10_000)]
+    in_parts = train(january.project(), lambda: iter(parts), lambda _: None)
+    assert at_once.num_boosted_rounds() == in_parts.num_boosted_rounds()
+    again = train(january.project(), lambda: iter(parts), lambda _: None)
+    assert again.save_raw("ubj") == in_parts.save_raw("ubj")
+    assert dict(in_parts.get_categories(export_to_arrow=True).to_arrow()) == dict(
+        at_once.get_categories(export_to_arrow=True).to_arrow()
+    )
 
 
 def test_a_sample_is_the_same_rows_for_the_same_seed() -> None:
-    rows = january.january()
-    some = sample_rows(rows, 0.1, seed=1)
-    assert len(some.label) == some.features.num_rows == pytest.approx(len(rows.label) / 10, rel=0.1)
-    assert some.features.equals(sample_rows(rows, 0.1, seed=1).features)
-    assert not some.features.equals(sample_rows(rows, 0.1, seed=2).features)
-    assert sample_rows(rows, 1.0, seed=1) is rows
+    rows = january.rows_of(january.january())
+    some = sampled(rows, 0.1, seed=1)
+    (found,) = some()
+    assert len(found) == pytest.approx(len(january.january()) / 10, rel=0.1)
+    assert next(some()).equals(found)
+    assert not next(sampled(rows, 0.1, seed=2)()).equals(found)
+    assert sampled(rows, 1.0, seed=1) is rows
 
 
 def test_an_empty_sample_is_refused() -> None:
-    none = sample_rows(january.january(), 1e-12, seed=1)
+    none = sampled(january.rows_of(january.january()), 1e-12, seed=1)
     with pytest.raises(UnfitTrainingDataError, match="No row is left of the sample"):
         train(january.project(), none, lambda _: None)

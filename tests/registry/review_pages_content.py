@@ -193,7 +193,7 @@ def _log_validation(at: Registry, version: ModelVersion, auc: float, champion: M
     random = np.random.default_rng(version.version)
     label = (random.random(500) < 0.3).astype(float)
     guess = {"candidate": np.clip(label * 0.2 + random.random(500) * 0.7, 0, 1)}
-    for name, figure in plots.quality(label, guess).items():
+    for name, figure in plots.quality("classification", label, guess).items():
         client.log_figure(run_id, figure, f"plots/{name}.png")
     client.set_terminated(run_id)
     return run_id

@@ -221,7 +221,7 @@ def _facts_of(version: Version, run: Run | None) -> dict[str, str]:
     validation, verdict = standing.validation, standing.verdict
     said = ""
     if validation and verdict:
-        said = f"{'passed' if validation.passed else 'failed'}, by {verdict.by}, {times.shown(verdict.at)}"
+        said = f"{validation.said}, by {verdict.by}, {times.shown(verdict.at)}"
     return {
         "Stage": str(version.stage),
         "Author": standing.author or "not known",

@@ -1,0 +1,176 @@
+"""Offline validation: candidate and champion on identical rows that neither was trained on."""
+
+from __future__ import annotations
+
+import re
+from itertools import islice
+from typing import TYPE_CHECKING
+
+import mlflow
+import numpy as np
+
+import registry
+from evidence import Sample, Verdict, judge, measure, metrics_for, overall
+from projects import plots
+from projects.card import Judgement, write_card
+from projects.comparison import choose_part, find_champion
+from projects.errors import ProjectError
+from projects.labelled import find_or_write
+from projects.labelling import DAY
+from projects.parsing import MONTH
+from projects.runs import Workplace, log_dataset, predict_all, rows_of, run
+from projects.training import refuse_constant
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import numpy.typing as npt
+
+    from evidence import Estimate, Findings
+    from projects.declaration import Project
+    from projects.labelled import LabelledSet
+    from projects.parts import Window
+    from projects.training import Rows
+    from registry import ModelVersion, Validation
+
+    Floats = npt.NDArray[np.float64]
+    Column = npt.NDArray[np.generic]
+
+_CANDIDATE = "candidate_"
+# MLflow refuses more than 1,000 in one request.
+_METRICS_AT_ONCE = 500
+# What MLflow allows in the name of a metric.
+_NOT_IN_A_NAME = re.compile(r"[^\w\-. :/]")
+
+
+def validate_version(project: Project, version: int, window: Window | None, at: Workplace) -> Validation:
+    """Hold a version, and the one in Production, against the gates on rows it was not trained on.
+
+    The verdict is recorded on the version, where the rules of review read it.
+    """
+    candidate = registry.find_version(at.registry, project.model, version)
+    part = choose_part(project, candidate, window, at)
+    champion, why_alone = find_champion(project, candidate, part, at)
+    with run(project, f"validate version {version} on {part}", at) as run_id:
+        at.progress("Reading", 0, 1)
+        labelled = find_or_write(project, part, at.store, at.environment)
+        rows = rows_of(project, labelled)
+        refuse_constant(project, rows)
+        log_dataset(project, labelled, "validation")
+        versions = {"candidate": candidate, **({"champion": champion} if champion else {})}
+        label, predictions = _score(versions, rows, at)
+        at.progress("Judging", 0, 1)
+        columns = _columns(project, labelled)
+        sample = Sample(label, predictions["candidate"], predictions.get("champion"), columns.pop(DAY, None))
+        bands = {name: edges for name, edges in project.slices.items() if edges is not None}
+        findings = measure(metrics_for(project.task, project.metrics), sample, columns, bands)
+        results = judge(project.gates, findings)
+        judgement = Judgement(
+            judged_on=str(part),
+            compared_with=f"version {champion.version}" if champion else f"nothing: {why_alone}",
+            findings=findings,
+            results=results,
+            outcome=overall(results),
+        )
+        named = {f"{role}, version {v.version}": predictions[role] for role, v in versions.items()}
+        for name, figure in plots.quality(project.task, label, named).items():
+            mlflow.log_figure(figure, f"plots/{name}.png")
+        card = write_card(project, candidate, _training_facts(candidate, at), judgement)
+        mlflow.log_text(card, "model_card.md")
+        flat = flat_metrics(findings)
+        _log_metrics(flat)
+        mlflow.set_tags(
+            {
+                "greenroom.version": candidate.version,
+                "greenroom.digest": candidate.digest,
+                "greenroom.champion": champion.version if champion else "none",
+                "greenroom.verdict": str(judgement.outcome),
+            }
+        )
+        verdict = registry.Validation(
+            passed=judgement.outcome is Verdict.PASSED,
+            digest=candidate.digest or "",
+            run_id=run_id,
+            metrics={n.removeprefix(_CANDIDATE): v for n, v in flat.items() if n.startswith(_CANDIDATE)},
+            reasons=tuple(r.sentence for r in results if r.verdict is judgement.outcome),
+            window=judgement.judged_on,
+            rows=len(label),
+            compared_with=judgement.compared_with,
+            outcome=str(judgement.outcome),
+        )
+        registry.record_validation(at.registry, candidate, verdict)
+        return verdict
+
+
+def _score(
+    versions: Mapping[str, ModelVersion], rows: Rows, at: Workplace
+) -> tuple[Floats, dict[str, Floats]]:
+    label, predictions = np.empty(0), {}
+    for role, each in versions.items():
+        at.progress(f"Scoring with version {each.version}", 0, 1)
+        try:
+            scorer = registry.load(at.registry, each)
+        except registry.ArtifactError as error:
+            raise ProjectError(f"The {role} cannot be judged: {error}") from error
+        label, predictions[role] = predict_all(scorer, rows)
+    return label, predictions
+
+
+def _log_metrics(metrics: Mapping[str, float]) -> None:
+    left = iter(metrics.items())
+    while some := dict(islice(left, _METRICS_AT_ONCE)):
+        mlflow.log_metrics(some)
+
+
+def flat_metrics(findings: Findings) -> dict[str, float]:
+    """Name every number as runs and verdicts do: `candidate_auc`, `.low`, `slice/carrier:UA/auc`."""
+    found: dict[str, float] = {}
+    groups = {_CANDIDATE: findings.candidate, "difference_": findings.differences}
+    if findings.champion is not None:
+        groups["champion_"] = findings.champion
+    for prefix, estimates in groups.items():
+        for name, estimate in estimates.items():
+            found |= _named(f"{prefix}{name}", estimate)
+    for part in findings.slices:
+        slice_name = _NOT_IN_A_NAME.sub("_", f"slice/{part.column}:{part.value.replace('/', '_')}")
+        found[f"{_CANDIDATE}{slice_name}/rows"] = part.rows
+        for prefix, estimates in ((_CANDIDATE, part.estimates), ("difference_", part.differences)):
+            for name, estimate in estimates.items():
+                found |= _named(f"{prefix}{slice_name}/{name}", estimate)
+        for name, difference in part.differences.items():
+            found[f"champion_{slice_name}/{name}"] = part.estimates[name].value - difference.value
+    return found
+
+
+def _named(name: str, estimate: Estimate) -> dict[str, float]:
+    ends = {f"{name}.low": estimate.low, f"{name}.high": estimate.high}
+    return {name: estimate.value} | {key: end for key, end in ends.items() if end is not None}
+
+
+def _columns(project: Project, labelled: LabelledSet) -> dict[str, Column]:
+    """Read what the rows are sliced by, and the day of each, which is its block."""
+    wanted = [name for name in project.slices if name != MONTH or name in project.features]
+    timed = project.time is not None
+    parts: dict[str, list[Column]] = {name: [] for name in [*wanted, *([DAY] if timed else [])]}
+    for table in labelled.batches(list(parts)) if parts else ():
+        for name, found in parts.items():
+            found.append(table[name].to_numpy())
+    columns = {name: np.concatenate(found) for name, found in parts.items()}
+    if MONTH in project.slices and MONTH not in wanted:
+        columns[MONTH] = columns[DAY].astype("datetime64[M]").astype(str)
+    return columns
+
+
+def _training_facts(version: ModelVersion, at: Workplace) -> dict[str, str]:
+    """Return what the card says of the training, as far as the run is there and says it."""
+    if not version.run_id:
+        return {}
+    data = at.registry.client.get_run(version.run_id).data
+    named = {
+        "window": data.params.get("window"),
+        "rows of training": data.metrics.get("rows") and f"{data.metrics['rows']:,.0f}",
+        "code": data.tags.get("mlflow.source.git.commit"),
+        "data": data.tags.get("greenroom.labelled.training.digest"),
+        "xgboost": data.tags.get("greenroom.xgboost"),
+    }
+    return {key: str(value) for key, value in named.items() if value}

@@ -1,0 +1,82 @@
+"""The second project: a number for rows that know no time, through the same code as the first."""
+
+from __future__ import annotations
+
+import os
+import re
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from commands import As, Ran
+
+import registry
+from projects.__main__ import main
+from projects.diamond_price import dataset
+from projects.parts import Side
+from registry import Registry, read_review
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@pytest.fixture(scope="module")
+def at(roles: dict[str, dict[str, str]]) -> Iterator[Registry]:
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in roles["author"].items():
+            patch.setenv(name, value)
+        yield registry.connect(os.environ)
+
+
+@pytest.fixture(scope="module")
+def prices() -> dict[str, float]:
+    diamonds = dataset.read_source()
+    return dict(zip(diamonds["diamond_id"], diamonds["price"], strict=True))
+
+
+@pytest.fixture
+def trained(author: As) -> Ran:
+    delivered = author(main, "deliver", "diamond_price")
+    assert delivered.out.startswith("Delivered 53,940 rows, 2024-01-01 to 2024-01-10, to s3://greenroom/diam")
+    return author(main, "train", "diamond_price")
+
+
+def test_it_is_trained_judged_and_scored(author: As, at: Registry, trained: Ran) -> None:
+    assert trained.code == 0, trained.err
+    first = "Registered diamond-price version 1, trained on 80% of the row keys, for training"
+    assert first in trained.out
+
+    ran = author(main, "validate", "diamond_price", "--version", "1")
+    assert (ran.code, ran.err) == (0, ""), ran.out
+    assert "diamond-price version 1: validation passed\n" in ran.out
+    assert re.search(r"\n  r2 is 0\.98\d\d \(0\.9\d{3} to 0\.9\d{3}\), expected at least 0\.97\n", ran.out)
+    assert "r2 by cut: none of 5 is shown to be beyond the bound; at worst, where cut is " in ran.out
+    assert re.search(
+        r"judged on 20% of the row keys, for validation, 10,\d{3} rows; compared with noth", ran.out
+    )
+
+    verdict = read_review(at, "diamond-price", 1).validation
+    assert verdict is not None
+    assert verdict.metrics["mae"] < 320
+    run = at.client.get_run(verdict.run_id)
+    plots = {file.path for file in at.client.list_artifacts(run.info.run_id, "plots")}
+    assert plots == {f"plots/{name}.png" for name in ("calibration", "errors", "scores")}
+    diamonds = dataset.read_source().head(2000)
+    scorer = registry.load(at, "models:/diamond-price/1")
+    answers = scorer.predict(pa.Table.from_pandas(diamonds, preserve_index=False))
+    assert answers.dtype == np.float32
+    assert np.abs(answers - diamonds["price"]).mean() < 320
+
+    window = author(main, "train", "diamond_price", "--since", "2024-01-01")
+    assert window.code == 2
+    assert "The project diamond_price has no time column; leave --since and --until out" in window.err
+
+
+def test_no_row_is_on_both_sides(prices: dict[str, float]) -> None:
+    keys = np.array([*prices], object)
+    training, validation = Side(0.2, "training").holds(keys), Side(0.2, "validation").holds(keys)
+    assert (training ^ validation).all()
+    assert 0.19 < validation.mean() < 0.21
+    # A row stays where it is, whatever others there are.
+    assert (Side(0.2, "validation").holds(keys[:100]) == validation[:100]).all()
