@@ -238,7 +238,8 @@ def _of_validation(facts: Facts, rules: Rules) -> list[str]:
     if validation.digest != standing.digest:
         return ["The validation is of another artifact than the one registered now; validate again."]
     if not validation.passed:
-        return [f"Its validation is {validation.said}: {'; '.join(validation.reasons)}."]
+        found = "was inconclusive" if validation.outcome == "inconclusive" else "failed"
+        return [f"Its validation {found}: {'; '.join(validation.reasons)}."]
     if rules.by_another_than_author and verdict.by == standing.author:
         return [f"The validation is by the author, {verdict.by}; another person must validate: {run}."]
     age = facts.now - dt.datetime.fromisoformat(verdict.at)
