@@ -60,7 +60,7 @@ def write_card(
             "",
             *(f"- {result.verdict}: {result.sentence}" for result in judgement.results),
             "",
-            "95 % intervals in brackets; the rows of a day are resampled together.",
+            f"95 % intervals in brackets{'' if project.time is None else '; the days are resampled whole'}.",
             "",
             *_metrics(findings),
             "",

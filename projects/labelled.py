@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from projects.errors import ProjectError, UnfitTrainingDataError
-from projects.labelling import DAY, KEY, LABEL, labelled_rows, schema_of
+from projects.labelling import KEY, LABEL, labelled_rows, schema_of
 from projects.sources import find_sources
 from storage import (
     CommitConflictError,
@@ -66,15 +66,10 @@ class LabelledSet:
         except ObjectNotFoundError as error:
             raise ProjectError(_gone(self.part, self.uri)) from error
 
-    def column(self, name: str) -> npt.NDArray[np.float64]:
-        """Read one column of numbers, (rows,)."""
-        parts = [batch[name].to_numpy() for batch in self.batches([name])]
-        return np.concatenate(parts) if parts else np.empty(0)
-
     @property
     def labels(self) -> npt.NDArray[np.float64]:
         """The label of each row, (rows,), without nulls."""
-        return self.column(LABEL)
+        return np.concatenate([batch[LABEL].to_numpy() for batch in self.batches([LABEL])])
 
 
 def find_or_write(project: Project, part: Part, store: Store, environment: Mapping[str, str]) -> LabelledSet:
@@ -155,7 +150,8 @@ def _digest(project: Project, part: Part, sources: Sources) -> str:
     said = {
         "format": _FORMAT,
         "sources": {name: snapshot.digest for name, snapshot in sources.all.items()},
-        "part": str(part),
+        # Exactly; for people, a share is rounded.
+        "part": repr(part),
         "time": project.time,
         "key": project.row_key,
         "label": project.label,
@@ -163,6 +159,3 @@ def _digest(project: Project, part: Part, sources: Sources) -> str:
         "code": hashlib.sha256(code).hexdigest(),
     }
     return hashlib.sha256(json.dumps(said).encode()).hexdigest()
-
-
-__all__ = ["BATCH_ROWS", "DAY", "KEY", "LABEL", "LabelledSet", "find_or_write"]

@@ -18,7 +18,6 @@ from storage import read_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
-    from typing import Any
 
     from projects.declaration import Project
     from projects.parts import Part
@@ -48,16 +47,12 @@ def labelled_rows(project: Project, part: Part, sources: Sources, store: Store) 
     """
     outcomes = by_day(sources.outcomes.objects) if sources.outcomes else {}
     groups = by_day(sources.features.objects)
-    read = partial(_read_group, project=project, part=part, outcomes=outcomes, store=store)
+    label = partial(_label_group, project=project, part=part, outcomes=outcomes, store=store)
     if len(groups) == 1:
-        for day, objects in groups.items():
-            yield from _label_group((day, objects), project, part, outcomes, store)
+        # All there is: too large to be held at once.
+        yield from label(*groups.items())
     else:
-        yield from _ahead(read, sorted(groups.items()))
-
-
-def _read_group(group: Group, **how: Any) -> pa.Table:
-    return pa.concat_tables(_label_group(group, **how))
+        yield from _ahead(lambda group: pa.concat_tables(label(group)), sorted(groups.items()))
 
 
 def _label_group(
@@ -80,8 +75,11 @@ def _labelled(
     key = _column(table, project.row_key, pa.string(), uri)
     if known is None:
         label = _label(table, uri, project)
-        if label.null_count < len(label) and key.null_count:
-            raise UnfitTrainingDataError(f"{uri}: {key.null_count} rows have no {project.row_key}")
+        nameless = pc.sum(pc.and_(pc.is_null(key), pc.is_valid(label))).as_py()
+        if nameless:
+            raise UnfitTrainingDataError(
+                f"{uri}: {nameless} rows have no {project.row_key}; expected one in each"
+            )
     else:
         position = pc.index_in(key, value_set=known[KEY].combine_chunks(), skip_nulls=True)
         label = known[LABEL].combine_chunks().take(position.combine_chunks())
@@ -92,11 +90,8 @@ def _labelled(
     if isinstance(part, Side):
         kept = pc.and_(kept, pa.array(part.holds(key.to_numpy(zero_copy_only=False))))
     elif project.time != PARTITION:
-        after, before = (
-            pc.greater_equal(rows[DAY], pa.scalar(part.since)),
-            pc.less_equal(rows[DAY], pa.scalar(part.until)),
-        )
-        kept = pc.and_(kept, pc.and_(after, before))
+        begun, over = pc.greater_equal(rows[DAY], part.since), pc.greater(rows[DAY], part.until)
+        kept = pc.and_(kept, pc.and_not(begun, over))
     return rows.filter(kept)
 
 

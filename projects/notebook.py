@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import mlflow
+
 import registry
 from projects.artifact import log_model
 from projects.errors import ProjectError
+from projects.runs import run
 
 if TYPE_CHECKING:
     import pandas as pd
     import xgboost as xgb
 
-    from projects.declaration import FeatureKind
+    from projects.declaration import FeatureKind, Project
+    from projects.parts import Part
     from projects.runs import Workplace
     from registry import ModelVersion
 
@@ -21,25 +25,27 @@ _KINDS: dict[str, FeatureKind] = {"float": "number", "int": "number", "q": "numb
 _CATEGORY = "c"
 
 
-def register_booster(booster: xgb.Booster, model: str, example: pd.DataFrame, at: Workplace) -> ModelVersion:
-    """Log a booster, as a run of its own, and register it; `example` has a few rows of its raw columns.
+def register_booster(
+    booster: xgb.Booster, project: Project, example: pd.DataFrame, trained_on: Part, at: Workplace
+) -> ModelVersion:
+    """Log a booster, as a run of its own, and register it as a version of a project's model.
 
-    Raises `ProjectError` where the columns are not known, or categories are codes whose words are lost.
+    `example` has a few rows of its raw columns; on `trained_on` it is never judged. Raises `ProjectError`
+    where the columns are not known or not the project's, or categories are codes whose words are lost.
     """
     features = features_of(booster, example)
-    client = at.registry.client
-    found = client.get_experiment_by_name(model)
-    experiment = found.experiment_id if found else client.create_experiment(model)
-    run_id = str(client.create_run(experiment, run_name=f"bring {model}").info.run_id)
-    try:
+    for name, kind in features.items():
+        if project.features.get(name) != kind:
+            raise ProjectError(
+                f"The column {name!r} is a {kind} to the booster; the project {project.name} has"
+                f" {project.features.get(name, 'no such feature')}"
+            )
+    with run(project, f"bring a booster trained on {trained_on}", at) as run_id:
+        mlflow.log_param("window", str(trained_on))
         uri = log_model(booster, features, example, run_id)
-        version = registry.register(at.registry, model, uri, run_id)
-    except BaseException:
-        client.set_terminated(run_id, "FAILED")
-        raise
-    client.set_tag(run_id, "greenroom.version", str(version.version))
-    client.set_terminated(run_id)
-    return version
+        version = registry.register(at.registry, project.model, uri, run_id)
+        mlflow.set_tags({"greenroom.version": version.version, "greenroom.digest": version.digest})
+        return version
 
 
 def features_of(booster: xgb.Booster, example: pd.DataFrame) -> dict[str, FeatureKind]:

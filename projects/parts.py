@@ -53,7 +53,7 @@ class Side:
 
     def __str__(self) -> str:
         share = self.share if self.of == "validation" else 1 - self.share
-        return f"{share:.0%} of the row keys, for {self.of}"
+        return f"{share * 100:g} % of the row keys, for {self.of}"
 
     def holds(self, keys: npt.NDArray[np.object_]) -> npt.NDArray[np.bool_]:
         """Say which row keys, (rows,), lie on this side."""

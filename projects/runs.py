@@ -5,11 +5,11 @@ from __future__ import annotations
 import platform
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib.metadata import version as installed
 from typing import TYPE_CHECKING
 
 import mlflow
 import numpy as np
+import xgboost as xgb
 from mlflow.data import dataset_source_registry
 from mlflow.data.meta_dataset import MetaDataset
 
@@ -103,15 +103,15 @@ def rows_of(project: Project, labelled: LabelledSet) -> Rows:
 
 def example_of(project: Project, rows: Rows) -> pd.DataFrame:
     """Return the first few rows as a client would send them."""
-    first = next(rows()).select(list(project.features))
+    first = next(table for table in rows() if len(table)).select(list(project.features))
     return first.slice(0, _EXAMPLE_ROWS).to_pandas()  # type: ignore[no-any-return]  # pyarrow has no types
 
 
 def describe_surroundings() -> dict[str, str]:
     """Return what decides, besides data and parameters, which bytes a training gives; as tags."""
     return {
-        "greenroom.xgboost": installed("xgboost-cpu"),
-        "greenroom.mlflow": installed("mlflow"),
+        "greenroom.xgboost": xgb.__version__,
+        "greenroom.mlflow": mlflow.__version__,
         "greenroom.python": platform.python_version(),
     }
 

@@ -45,19 +45,19 @@ def find_sources(project: Project, part: Part, store: Store, environment: Mappin
     Raises `UnfitTrainingDataError` where there are none, or days are missing.
     """
     found = {}
+    window = part if isinstance(part, Window) and project.time == PARTITION else None
     for name, location in project.sources.items():
         snapshot = store.snapshot(data_uri(location, environment))
-        in_days = isinstance(part, Window) and project.time == PARTITION
-        found[name] = _within(snapshot, part) if in_days and isinstance(part, Window) else snapshot
+        found[name] = _within(snapshot, window) if window else snapshot
         if not found[name].objects:
-            expected = "files date=YYYY-MM-DD/…" if in_days else "Parquet or CSV files"
+            expected = "files date=YYYY-MM-DD/…" if window else "Parquet or CSV files"
             raise UnfitTrainingDataError(
                 f"There is no data for {part} under {snapshot.prefix}; expected {expected}. Choose another"
                 " window, or deliver them"
             )
-    if project.time == PARTITION and isinstance(part, Window):
+    if window:
         for snapshot in found.values():
-            _refuse_cut(snapshot, part)
+            _refuse_cut(snapshot, window)
     return Sources(found["features"], found.get("outcomes"))
 
 

@@ -17,8 +17,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import Any
 
+    import numpy.typing as npt
+
     from projects.declaration import Project
 
+    Floats = npt.NDArray[np.float64]
     # Yields the rows from the first one, as often as it is called.
     Rows = Callable[[], Iterator[pa.Table]]
 
@@ -58,9 +61,10 @@ def train(project: Project, rows: Rows, progress: Callable[[int], None]) -> xgb.
     The categories of each column are those seen here, sorted. Raises `UnfitTrainingDataError` for what
     nothing can be learned from.
     """
-    refuse_constant(project, rows)
+    labels, categories = _survey(project, rows)
+    refuse_constant(project, labels)
     max_bin = int(project.parameters.get("max_bin", 256))
-    batches = _Batches(project, rows, _categories(project, rows))
+    batches = _Batches(project, rows, categories)
     matrix = xgb.QuantileDMatrix(batches, enable_categorical=True, max_bin=max_bin)
     parameters = {"tree_method": "hist", **project.parameters, "objective": project.objective}
     return xgb.train(
@@ -84,15 +88,12 @@ def sampled(rows: Rows, share: float, seed: int) -> Rows:
     return kept
 
 
-def refuse_constant(project: Project, rows: Rows) -> None:
-    """Raise `UnfitTrainingDataError` unless the labels differ, to learn or to judge by."""
-    count, least, most = 0, np.inf, -np.inf
-    for table in rows():
-        label = table[LABEL].to_numpy()
-        count += len(label)
-        least, most = min(least, label.min(initial=np.inf)), max(most, label.max(initial=-np.inf))
+def refuse_constant(project: Project, labels: Floats) -> None:
+    """Raise `UnfitTrainingDataError` unless the labels, (rows,), differ, to learn or to judge by."""
+    count = len(labels)
     if not count:
         raise UnfitTrainingDataError("No row is left of the sample. Choose a longer window or a larger share")
+    least, most = labels.min(), labels.max()
     if least == most:
         needs = (
             "a classifier needs both classes" if project.task == "classification" else "labels must differ"
@@ -106,14 +107,19 @@ def refuse_constant(project: Project, rows: Rows) -> None:
         )
 
 
-def _categories(project: Project, rows: Rows) -> dict[str, pa.Array]:
-    # Sorted, so that the codes do not depend on the order of the rows.
-    names = [name for name, kind in project.features.items() if kind == "category"]
-    found: dict[str, set[str]] = {name: set() for name in names}
+def _survey(project: Project, rows: Rows) -> tuple[Floats, dict[str, pa.Array]]:
+    """Go over the rows once; return their labels, and the categories of each column."""
+    labels: list[Floats] = []
+    found: dict[str, set[str]] = {
+        name: set() for name, kind in project.features.items() if kind == "category"
+    }
     for table in rows():
-        for name in names:
-            found[name].update(pc.unique(table[name]).drop_null().to_pylist())
-    return {name: pa.array(sorted(values), pa.string()) for name, values in found.items()}
+        labels.append(table[LABEL].to_numpy())
+        for name, words in found.items():
+            words.update(pc.unique(table[name]).drop_null().to_pylist())
+    # Sorted, so that the codes do not depend on the order of the rows.
+    categories = {name: pa.array(sorted(words), pa.string()) for name, words in found.items()}
+    return np.concatenate(labels) if labels else np.empty(0), categories
 
 
 def _encoded(project: Project, table: pa.Table, categories: dict[str, pa.Array]) -> pa.Table:

@@ -55,7 +55,7 @@ def validate_version(project: Project, version: int, window: Window | None, at: 
         at.progress("Reading", 0, 1)
         labelled = find_or_write(project, part, at.store, at.environment)
         rows = rows_of(project, labelled)
-        refuse_constant(project, rows)
+        refuse_constant(project, labelled.labels)
         log_dataset(project, labelled, "validation")
         versions = {"candidate": candidate, **({"champion": champion} if champion else {})}
         label, predictions = _score(versions, rows, at)

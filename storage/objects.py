@@ -114,12 +114,6 @@ class Store:
         with translated("write", uri):
             self.client.upload_file(str(path), bucket, key)
 
-    def delete(self, uri: str) -> None:
-        """Delete one object; a bucket that keeps versions keeps it."""
-        bucket, key = split_uri(uri)
-        with translated("delete", uri):
-            self.client.delete_object(Bucket=bucket, Key=key)
-
     def check_bucket(self, uri: str) -> None:
         """Raise `ObjectNotFoundError` unless the bucket of `uri` exists."""
         bucket, _ = split_uri(uri)

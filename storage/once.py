@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from storage.settings import S3Settings
 
+_GROUP_ROWS = 65_536
+
 
 def write_once(
     table_uri: str, schema: pa.Schema, rows: Iterable[pa.RecordBatch], settings: S3Settings
@@ -36,12 +38,12 @@ def write_once(
     with tempfile.TemporaryDirectory(prefix="greenroom-") as scratch:
         path = Path(scratch) / name
         with pq.ParquetWriter(path, schema, compression="zstd") as writer:
-            for batch in rows:
-                writer.write_batch(batch)
-                count += len(batch)
+            # A row group for each few rows of a day would be slow to read.
+            for table in _cut(rows, _GROUP_ROWS):
+                writer.write_table(table)
+                count += len(table)
         size_bytes = path.stat().st_size
-        store = Store.connect(settings)
-        store.upload(f"{table_uri}/{name}", path)
+        Store.connect(settings).upload(f"{table_uri}/{name}", path)
     added = AddAction(
         path=name,
         size=size_bytes,
@@ -50,21 +52,18 @@ def write_once(
         data_change=True,
         stats=json.dumps({"numRecords": count}),
     )
-    try:
-        with translated("write", table_uri):
-            create_table_with_add_actions(
-                table_uri,
-                Schema.from_arrow(schema),
-                [added],
-                mode="error",
-                storage_options=settings.delta_options(),
-                # Tried again, a commit that came second would add its rows to those of the first.
-                commit_properties=CommitProperties(max_commit_retries=0),
-            )
-    except Exception:
-        # No table names it.
-        store.delete(f"{table_uri}/{name}")
-        raise
+    # Whoever loses leaves a file that no table names. It is not deleted: a commit whose answer was lost
+    # looks like one that lost, and then the table does name it.
+    with translated("write", table_uri):
+        create_table_with_add_actions(
+            table_uri,
+            Schema.from_arrow(schema),
+            [added],
+            mode="error",
+            storage_options=settings.delta_options(),
+            # Tried again, a commit that came second would add its rows to those of the first.
+            commit_properties=CommitProperties(max_commit_retries=0),
+        )
     return count
 
 
@@ -94,7 +93,7 @@ def stream_rows(
         yield from _cut(batches, batch_rows)
 
 
-def _cut(batches: Iterator[pa.RecordBatch], rows: int) -> Iterator[pa.Table]:
+def _cut(batches: Iterable[pa.RecordBatch], rows: int) -> Iterator[pa.Table]:
     waiting: list[pa.RecordBatch] = []
     for batch in batches:
         waiting.append(batch)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import re
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
@@ -17,16 +15,7 @@ from projects.diamond_price import dataset
 from projects.parts import Side
 from registry import Registry, read_review
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-
-@pytest.fixture(scope="module")
-def at(roles: dict[str, dict[str, str]]) -> Iterator[Registry]:
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in roles["author"].items():
-            patch.setenv(name, value)
-        yield registry.connect(os.environ)
+pytest_plugins = ["projects_fixtures"]
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +33,7 @@ def trained(author: As) -> Ran:
 
 def test_it_is_trained_judged_and_scored(author: As, at: Registry, trained: Ran) -> None:
     assert trained.code == 0, trained.err
-    first = "Registered diamond-price version 1, trained on 80% of the row keys, for training"
+    first = "Registered diamond-price version 1, trained on 80 % of the row keys, for training"
     assert first in trained.out
 
     ran = author(main, "validate", "diamond_price", "--version", "1")
@@ -53,7 +42,7 @@ def test_it_is_trained_judged_and_scored(author: As, at: Registry, trained: Ran)
     assert re.search(r"\n  r2 is 0\.98\d\d \(0\.9\d{3} to 0\.9\d{3}\), expected at least 0\.97\n", ran.out)
     assert "r2 by cut: none of 5 is shown to be beyond the bound; at worst, where cut is " in ran.out
     assert re.search(
-        r"judged on 20% of the row keys, for validation, 10,\d{3} rows; compared with noth", ran.out
+        r"judged on 20 % of the row keys, for validation, 10,\d{3} rows; compared with noth", ran.out
     )
 
     verdict = read_review(at, "diamond-price", 1).validation

@@ -272,6 +272,75 @@ def test_a_row_that_is_there_twice_is_refused(data: Data) -> None:
     assert str(refusal.value) == f"The flight_id {key!r} has more than one outcome; expected one"
 
 
+def sold(**changed: list[Any]) -> pa.Table:
+    """Four diamonds with the moment of their sale: rows whose label and time are columns."""
+    days = ["2024-01-01 09:00:00", "2024-01-02T23:59:59", "2024-01-03", "2024-01-04 00:00:00"]
+    columns = {"diamond_id": ["a", "b", "c", "d"], "carat": [1, 2, 3, 4], "price": [10.0, 20.0, 30.0, 40.0]}
+    return pa.table({**columns, "sold_at": days, **changed})
+
+
+def read_sold(data: Data, table: pa.Table, name: str) -> pa.Table:
+    project = replace(
+        read_project("diamond_price"),
+        features={"carat": "number"},
+        time="sold_at",
+        held_out=None,
+        sources={"features": f"sold/{name}"},
+    )
+    body = io.BytesIO()
+    pq.write_table(table, body)
+    data.write(f"s3://greenroom/sold/{name}/all.parquet", body.getvalue())
+    window = Window(dt.date(2024, 1, 2), dt.date(2024, 1, 3))
+    found = find_or_write(project, window, data, {**data.environment, "GREENROOM_DATA": "s3://greenroom"})
+    return pa.concat_tables(found.batches(["carat", "_day", LABEL]))
+
+
+def test_a_column_can_say_the_time(data: Data) -> None:
+    found = read_sold(data, sold(), "plain")
+    assert found.to_pydict() == {
+        "carat": [2.0, 3.0],
+        "_day": [dt.date(2024, 1, 2), dt.date(2024, 1, 3)],
+        LABEL: [20.0, 30.0],
+    }
+
+
+def test_a_label_that_is_no_number_says_nothing(data: Data) -> None:
+    found = read_sold(data, sold(price=[None, float("nan"), 30.0, 40.0]), "nan")
+    assert found[LABEL].to_pylist() == [30.0]
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        (
+            {"sold_at": ["2024-01-02", None, "2024-01-03", "2024-01-02"]},
+            "1 rows have no sold_at; expected a time",
+        ),
+        (
+            {"sold_at": ["2024-01-02"] * 3 + ["2099-01-01"]},
+            "sold_at goes to 2099-01-01, which is still to come",
+        ),
+        ({"sold_at": ["noon"] * 4}, "the column 'sold_at' holds string, expected timestamp[us]"),
+        (
+            {"price": [10.0, float("inf"), 30.0, 40.0]},
+            "the label 'price' is infinite in a row; clean it upstream",
+        ),
+        ({"price": ["dear"] * 4}, "the column 'price' holds string, expected double"),
+        ({"diamond_id": ["a", None, "c", "d"]}, "1 rows have no diamond_id; expected one in each"),
+        ({"diamond_id": ["a", "b", "b", "d"]}, "1 of 2 rows have a diamond_id that another row has too"),
+        ({"price": [None] * 4}, "No row of 2024-01-02 to 2024-01-03 under s3://greenroom/sold/"),
+    ],
+    ids=lambda value: value[:30] if isinstance(value, str) else next(iter(value)),
+)
+def test_rows_with_a_time_of_their_own_are_checked(
+    data: Data, request: pytest.FixtureRequest, changed: dict[str, list[Any]], message: str
+) -> None:
+    name = f"bad-{abs(hash(request.node.name))}"
+    with pytest.raises(UnfitTrainingDataError) as refusal:
+        read_sold(data, sold(**changed), name)
+    assert message in str(refusal.value)
+
+
 def test_a_set_that_is_gone_says_so(data: Data) -> None:
     found = read(data, delivered_as(data, "s3://greenroom/labelled/gone")).labelled
     for each in data.snapshot(found.uri).objects:

@@ -2,19 +2,35 @@
 
 from __future__ import annotations
 
+import datetime as dt
+
 import january
 import numpy as np
 import pandas as pd
 import pytest
 import xgboost as xgb
 
+from projects.declaration import read_project
 from projects.errors import ProjectError
-from projects.notebook import features_of
+from projects.notebook import features_of, register_booster
+from projects.parts import Window
+from projects.runs import Workplace
 
 
 def test_columns_and_kinds_are_those_it_was_trained_on() -> None:
     booster, example = january.notebook()
     assert features_of(booster, example) == january.project().features
+
+
+def test_columns_that_the_project_does_not_have_are_refused() -> None:
+    booster, example = january.notebook()
+    nowhere = Workplace(None, None, {}, lambda *_: None)  # type: ignore[arg-type]  # refused before it is used
+    day = Window(dt.date(2013, 1, 1), dt.date(2013, 1, 1))
+    with pytest.raises(ProjectError) as refusal:
+        register_booster(booster, read_project("diamond_price"), example, day, nowhere)
+    assert str(refusal.value) == (
+        "The column 'carrier' is a category to the booster; the project diamond_price has no such feature"
+    )
 
 
 def trained_on(matrix: xgb.DMatrix) -> xgb.Booster:

@@ -59,7 +59,7 @@ def test_one_without_time_parses() -> None:
     assert project.task == "regression"
     assert (project.time, project.window, project.validation_days) == (None, None, None)
     assert project.training_part() == Side(0.2, "training")
-    assert str(project.training_part()) == "80% of the row keys, for training"
+    assert str(project.training_part()) == "80 % of the row keys, for training"
     with pytest.raises(DeclarationError, match="has no time column; leave --since and --until out"):
         project.training_part(since=dt.date(2024, 1, 1))
 

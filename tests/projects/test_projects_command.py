@@ -1,9 +1,7 @@
 """`python -m projects`: what train and validate leave behind, and what they say."""
 
 import json
-import os
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,16 +15,10 @@ from registry import ModelVersion, Registry, find_version, read_review
 from registry.__main__ import main as registry_main
 from storage import S3Settings, Store
 
+pytest_plugins = ["projects_fixtures"]
+
 METRICS_OF_FLIGHTS = read_project("flight_delay").metrics
 REGISTERED = re.compile(r"Registered flight-delay version (\d+), trained on (\S+ to \S+)\n")
-
-
-@pytest.fixture(scope="module")
-def at(roles: dict[str, dict[str, str]]) -> Iterator[Registry]:
-    with pytest.MonkeyPatch.context() as patch:
-        for name, value in roles["author"].items():
-            patch.setenv(name, value)
-        yield registry.connect(os.environ)
 
 
 @pytest.fixture(scope="module")
