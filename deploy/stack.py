@@ -57,6 +57,7 @@ class Stack:
             "AWS_DEFAULT_REGION": seaweedfs.REGION,
             "AWS_ENDPOINT_URL_S3": self.s3_endpoint,
             "GREENROOM_DATA": f"s3://{secret.DATA_BUCKET}",
+            "GREENROOM_STUDIES": f"sqlite:///{self.state_dir / 'studies.db'}",
             "GREENROOM_LEDGER_HEADS": f"s3://{secret.LEDGER_BUCKET}/heads",
             **mlflow_server.QUIET,
             **_past_proxies(environ),

@@ -1,4 +1,4 @@
-"""`python -m projects`: deliver example data, train, validate. `mlflow run .` calls this."""
+"""`python -m projects`: deliver example data, train, tune, validate, reproduce. `mlflow run .` calls this."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ _EXAMPLES = """examples:
   python -m projects deliver flight_delay
   python -m projects train flight_delay --until 2013-06-30
   python -m projects train flight_delay --sample 0.1
+  python -m projects tune flight_delay --trials 50
+  python -m projects train flight_delay --tuned RUN_ID
   python -m projects validate flight_delay --version 1
   python -m projects reproduce RUN_ID
 
@@ -76,11 +78,36 @@ def _train(options: argparse.Namespace) -> int:
     from projects.runs import train_version  # seconds, which a wrong window should not cost
 
     with _workplace() as at:
-        version = train_version(project, part, options.sample, at)
+        version = train_version(project, part, options.sample, at, tuned=options.tuned or None)
     print(f"Registered {version.name} version {version.version}, trained on {part}")
     print(f"  author   {version.author}")
     print(f"  digest   {version.digest}")
     then = f"-e validate -P project={project.name} -P version={version.version}"
+    print(f"  next     mlflow run . --env-manager local {then}")
+    return 0
+
+
+def _tune(options: argparse.Namespace) -> int:
+    from projects.declaration import read_project
+
+    project = read_project(options.project)
+    part = project.training_part(options.since, options.until)
+    import optuna  # a second
+
+    from projects.tuning import tune
+
+    # Our own line says how far it is.
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    with _workplace() as at:
+        found = tune(project, part, options.trials, at)
+    before = f", {found.before} of them before" if found.before else ""
+    print(f"Tried {found.trials} sets of parameters on {part}, {found.pruned} not to their end{before}")
+    declared = "" if found.declared is None else f"; declared, {found.declared:.6g}"
+    print(f"  best {found.metric} {found.best:.6g}{declared}")
+    for name, value in [*found.parameters.items(), ("rounds", found.rounds)]:
+        print(f"    {name}: {value:.6g}" if isinstance(value, float) else f"    {name}: {value}")
+    print("  The rows it was found on are not those of validation, which judges it.")
+    then = f"-P project={project.name} -P tuned={found.run_id}"
     print(f"  next     mlflow run . --env-manager local {then}")
     return 0
 
@@ -156,6 +183,14 @@ def _date(text: str) -> dt.date | None:
         raise argparse.ArgumentTypeError(f"{text!r} is not a date; expected YYYY-MM-DD") from None
 
 
+def _count(text: str) -> int | None:
+    if not text:
+        return None
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of trials; expected a whole one, at least 1")
+    return int(text)
+
+
 def _share(text: str) -> float:
     try:
         share = float(text)
@@ -189,7 +224,18 @@ def _parser() -> argparse.ArgumentParser:
     )
     verb.add_argument("project")
     verb.add_argument("--sample", type=_share, default=1.0, help="share of the rows, for a quick run")
+    verb.add_argument("--tuned", metavar="RUN_ID", help="with the parameters that this run of tune found")
     verb.set_defaults(run=_train)
+
+    verb = verbs.add_parser(
+        "tune",
+        allow_abbrev=False,
+        parents=[window],
+        help="search for better parameters; go on where it stopped",
+    )
+    verb.add_argument("project")
+    verb.add_argument("--trials", type=_count, metavar="N", help="how many in all; as declared by default")
+    verb.set_defaults(run=_tune)
 
     verb = verbs.add_parser(
         "validate", allow_abbrev=False, parents=[window], help="hold a version against the gates"

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from evidence import Gate, Task
     from projects.delivery import Delivery
     from projects.parts import Part
+    from projects.search import Search
 
 ROOT = Path(__file__).parent
 
@@ -55,6 +56,7 @@ class Project:
     metrics: tuple[str, ...]
     slices: Mapping[str, tuple[float, ...] | None]
     gates: tuple[Gate, ...]
+    search: Search | None = None
     text: str = ""
 
     @property

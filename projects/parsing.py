@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import datetime as dt
-import math
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from evidence import Gate, check_gates, metric_names
+from projects.checks import as_list, as_mapping, check_number, check_text, is_number, refuse_unknown
 from projects.declaration import FeatureKind, Project, task_of
 from projects.errors import DeclarationError
 from projects.parts import Window
+from projects.search import parse_search
 
 if TYPE_CHECKING:
     from typing import Any
@@ -25,7 +26,7 @@ _TIMED = ("time", "window", "validation_days")
 _KEYS = {
     **dict.fromkeys(_PLAIN, True),
     **dict.fromkeys(("sources", "features", "parameters", "metrics", "gates"), True),
-    **dict.fromkeys(("limits", "slices", "held_out", *_TIMED), False),
+    **dict.fromkeys(("limits", "slices", "search", "held_out", *_TIMED), False),
 }
 _BOUNDS = ("at_least", "at_most", "worse_than_champion_by_at_most")
 # A slice that is no column: the month of a row's day.
@@ -35,54 +36,43 @@ MONTH = "month"
 def parse_project(name: str, found: Any) -> Project:
     """Check the content of a `project.yaml`. Raises `DeclarationError`."""
     where = f"projects/{name}/project.yaml"
-    top = _mapping(found, where)
-    for key in top:
-        if key not in _KEYS:
-            raise DeclarationError(f"{where}: unknown key {key!r}; known are {', '.join(_KEYS)}")
+    top = as_mapping(found, where)
+    refuse_unknown(top, tuple(_KEYS), where)
     for key, required in _KEYS.items():
         if required and key not in top:
             raise DeclarationError(f"{where}: the key {key!r} is missing")
     for key in _TEXTS:
-        _check_text(top[key], f"{where}: {key}")
+        check_text(top[key], f"{where}: {key}")
     for key, least in _NUMBERS.items():
-        _check_number(top[key], least, f"{where}: {key}")
+        check_number(top[key], least, f"{where}: {key}")
     try:
         task = task_of(top["objective"])
     except ValueError as error:
         raise DeclarationError(f"{where}: {error}") from error
-    metrics = tuple(_metric(m, task, f"{where}: metrics") for m in _list(top["metrics"], f"{where}: metrics"))
+    metrics = tuple(
+        _metric(m, task, f"{where}: metrics") for m in as_list(top["metrics"], f"{where}: metrics")
+    )
     features = _features(top, where)
     slices = _slices(top.get("slices", []), features, top, f"{where}: slices")
     return Project(
         name=name,
         **{key: top[key] for key in _PLAIN},
         limits=tuple(
-            _sentence(s, f"{where}: limits") for s in _list(top.get("limits", []), f"{where}: limits")
+            _sentence(s, f"{where}: limits") for s in as_list(top.get("limits", []), f"{where}: limits")
         ),
         sources=_sources(top["sources"], f"{where}: sources"),
         features=features,
         **_split(top, where),
         parameters=_parameters(top["parameters"], f"{where}: parameters"),
+        search=parse_search(top["search"], task, f"{where}: search") if "search" in top else None,
         metrics=metrics,
         slices=slices,
         gates=_gates(top["gates"], task, metrics, tuple(slices), f"{where}: gates"),
     )
 
 
-def _check_text(value: Any, where: str) -> None:
-    if not isinstance(value, str):
-        raise DeclarationError(f"{where} is {value!r}, expected str")
-
-
-def _check_number(value: Any, least: int, where: str) -> None:
-    if not isinstance(value, int) or isinstance(value, bool):
-        raise DeclarationError(f"{where} is {value!r}, expected int")
-    if value < least:
-        raise DeclarationError(f"{where} is {value}, expected at least {least}")
-
-
 def _sources(found: Any, where: str) -> dict[str, str]:
-    sources = _mapping(found, where)
+    sources = as_mapping(found, where)
     if "features" not in sources or sources.keys() - {"features", "outcomes"}:
         raise DeclarationError(
             f"{where}: found {list(sources)}, expected features, and outcomes if they lie apart"
@@ -96,7 +86,7 @@ def _sources(found: Any, where: str) -> dict[str, str]:
 
 
 def _features(found: dict[str, Any], where: str) -> dict[str, FeatureKind]:
-    features = _mapping(found["features"], f"{where}: features")
+    features = as_mapping(found["features"], f"{where}: features")
     for column, kind in features.items():
         if not isinstance(column, str):
             raise DeclarationError(f"{where}: features: {column!r} is no column name; write it in quotes")
@@ -126,8 +116,8 @@ def _split(found: dict[str, Any], where: str) -> dict[str, Any]:
             raise DeclarationError(
                 f"{where}: the key {key!r} is missing (a project without time has held_out instead)"
             )
-    _check_text(found["time"], f"{where}: time")
-    _check_number(found["validation_days"], 1, f"{where}: validation_days")
+    check_text(found["time"], f"{where}: time")
+    check_number(found["validation_days"], 1, f"{where}: validation_days")
     window = _window(found["window"], where)
     return {
         "held_out": None,
@@ -138,7 +128,7 @@ def _split(found: dict[str, Any], where: str) -> dict[str, Any]:
 
 
 def _window(found: Any, where: str) -> Window:
-    window = _mapping(found, f"{where}: window")
+    window = as_mapping(found, f"{where}: window")
     for key in ("since", "until"):
         day = window.get(key)
         if not isinstance(day, dt.date) or isinstance(day, dt.datetime):
@@ -154,7 +144,7 @@ def _window(found: Any, where: str) -> Window:
 
 
 def _parameters(found: Any, where: str) -> dict[str, float | int | str]:
-    parameters = _mapping(found, where)
+    parameters = as_mapping(found, where)
     for key, value in parameters.items():
         if not isinstance(value, (float, int, str)):
             raise DeclarationError(f"{where}: {key} is {value!r}, expected a number or a word")
@@ -175,7 +165,7 @@ def _slices(
     found: Any, features: dict[str, FeatureKind], top: dict[str, Any], where: str
 ) -> dict[str, tuple[float, ...] | None]:
     slices: dict[str, tuple[float, ...] | None] = {}
-    for entry in _list(found, where):
+    for entry in as_list(found, where):
         column, bands = entry, None
         if isinstance(entry, dict):
             if entry.keys() != {"column", "bands"}:
@@ -199,9 +189,12 @@ def _slices(
 
 
 def _bands(found: Any, where: str) -> tuple[float, ...]:
-    edges = _list(found, f"{where}: bands")
-    fit = all(isinstance(e, (int, float)) and not isinstance(e, bool) and math.isfinite(e) for e in edges)
-    if not edges or not fit or not all(low < high for low, high in pairwise(edges)):
+    edges = as_list(found, f"{where}: bands")
+    if (
+        not edges
+        or not all(is_number(e) for e in edges)
+        or not all(low < high for low, high in pairwise(edges))
+    ):
         raise DeclarationError(f"{where}: bands are {found!r}, expected rising numbers")
     return tuple(float(edge) for edge in edges)
 
@@ -209,7 +202,7 @@ def _bands(found: Any, where: str) -> tuple[float, ...]:
 def _gates(
     found: Any, task: Task, metrics: tuple[str, ...], slices: tuple[str, ...], where: str
 ) -> tuple[Gate, ...]:
-    gates = tuple(_gate(entry, where) for entry in _list(found, where))
+    gates = tuple(_gate(entry, where) for entry in as_list(found, where))
     try:
         check_gates(gates, task, metrics, slices)
     except ValueError as error:
@@ -218,13 +211,11 @@ def _gates(
 
 
 def _gate(found: Any, where: str) -> Gate:
-    gate = _mapping(found, where)
+    gate = as_mapping(found, where)
     known = ("metric", "quality", "slice", "on", *_BOUNDS)
+    refuse_unknown(gate, known, where)
     for key, value in gate.items():
-        if key not in known:
-            raise DeclarationError(f"{where}: unknown key {key!r}; known are {', '.join(known)}")
-        number = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
-        if key in _BOUNDS and not number:
+        if key in _BOUNDS and not is_number(value):
             raise DeclarationError(f"{where}: {key} is {value!r}, expected a number")
         if key not in _BOUNDS and not isinstance(value, str):
             raise DeclarationError(f"{where}: {key} is {value!r}, expected a word")
@@ -238,16 +229,4 @@ def _gate(found: Any, where: str) -> Gate:
 def _sentence(found: Any, where: str) -> str:
     if not isinstance(found, str):
         raise DeclarationError(f"{where}: found {found!r}, expected sentences")
-    return found
-
-
-def _list(found: Any, where: str) -> list[Any]:
-    if not isinstance(found, list):
-        raise DeclarationError(f"{where}: found {found!r:.80}, expected a list")
-    return found
-
-
-def _mapping(found: Any, where: str) -> dict[str, Any]:
-    if not isinstance(found, dict):
-        raise DeclarationError(f"{where}: found {found!r:.80}, expected keys and values")
     return found

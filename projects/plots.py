@@ -28,7 +28,7 @@ _SIZE_INCHES = (6.0, 4.5)
 def importance(booster: xgb.Booster) -> Figure:
     """Total gain per feature, the largest on top."""
     gains = sorted(booster.get_score(importance_type="total_gain").items(), key=lambda item: item[1])
-    figure, axes = _figure("What the trees split on", "total gain", "")
+    figure, axes = new_figure("What the trees split on", "total gain", "")
     axes.barh([name for name, _ in gains], [gain for _, gain in gains], color="#2b6cb0")
     return figure
 
@@ -39,10 +39,10 @@ def quality(task: Task, label: Floats, predictions: Mapping[str, Floats]) -> dic
 
 
 def _of_classes(label: Floats, predictions: Mapping[str, Floats]) -> dict[str, Figure]:
-    roc, roc_axes = _figure("ROC", "false positive rate", "true positive rate")
-    pr, pr_axes = _figure("Precision and recall", "recall", "precision")
-    calibration, calibration_axes = _figure("Calibration", "mean prediction", "share of positives")
-    scores, scores_axes = _figure("Distribution of predictions", "prediction", "rows")
+    roc, roc_axes = new_figure("ROC", "false positive rate", "true positive rate")
+    pr, pr_axes = new_figure("Precision and recall", "recall", "precision")
+    calibration, calibration_axes = new_figure("Calibration", "mean prediction", "share of positives")
+    scores, scores_axes = new_figure("Distribution of predictions", "prediction", "rows")
     for axes in (roc_axes, calibration_axes):
         axes.plot([0, 1], [0, 1], color="#a0aec0", linewidth=1, linestyle="--")
     for name, predicted in predictions.items():
@@ -61,9 +61,9 @@ def _of_classes(label: Floats, predictions: Mapping[str, Floats]) -> dict[str, F
 
 
 def _of_numbers(label: Floats, predictions: Mapping[str, Floats]) -> dict[str, Figure]:
-    calibration, calibration_axes = _figure("Predicted and observed", "mean prediction", "mean label")
-    errors, errors_axes = _figure("Distribution of errors", "prediction less label", "rows")
-    scores, scores_axes = _figure("Distribution of predictions", "prediction", "rows")
+    calibration, calibration_axes = new_figure("Predicted and observed", "mean prediction", "mean label")
+    errors, errors_axes = new_figure("Distribution of errors", "prediction less label", "rows")
+    scores, scores_axes = new_figure("Distribution of predictions", "prediction", "rows")
     # The few farthest rows would flatten all others into one bar.
     least, most = np.quantile(label, [0.001, 0.999])
     off = np.concatenate([predicted - label for predicted in predictions.values()])
@@ -80,7 +80,8 @@ def _of_numbers(label: Floats, predictions: Mapping[str, Floats]) -> dict[str, F
     return {"calibration": calibration, "errors": errors, "scores": scores}
 
 
-def _figure(title: str, x_label: str, y_label: str) -> tuple[Figure, mpl.axes.Axes]:
+def new_figure(title: str, x_label: str, y_label: str) -> tuple[Figure, mpl.axes.Axes]:
+    """Make a figure in the manner of all of them."""
     figure = Figure(figsize=_SIZE_INCHES, layout="constrained")
     axes = figure.subplots()
     axes.set_title(title)

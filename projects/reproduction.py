@@ -13,10 +13,10 @@ from mlflow.models import Model
 
 import registry
 from projects.artifact import save_model
-from projects.declaration import parse_text
+from projects.declared import DECLARATION, declared_by
 from projects.errors import ProjectError
 from projects.labelled import open_set
-from projects.runs import DECLARATION, describe_surroundings, example_of, rows_of, run
+from projects.runs import describe_surroundings, example_of, rows_of, run
 from projects.training import sampled, train
 from registry import Manifest
 
@@ -48,8 +48,8 @@ def reproduce(run_id: str, at: Workplace) -> Reproduction:
     record what it takes, or its rows are gone.
     """
     trained = _find(run_id, at)
-    version = _version_of(trained, at)
-    project = _declared_then(trained)
+    project = declared_by(run_id, DECLARATION, at)
+    version = _version_of(trained, project, at)
     rows = _rows_then(trained, at)
     with run(project, f"reproduce {run_id}", at):
         share = float(trained.data.params["sampled"])
@@ -81,17 +81,11 @@ def _find(run_id: str, at: Workplace) -> Run:
     return found
 
 
-def _version_of(trained: Run, at: Workplace) -> ModelVersion:
+def _version_of(trained: Run, project: Project, at: Workplace) -> ModelVersion:
     number = trained.data.tags.get("greenroom.version")
-    name = _declared_then(trained).model
     if number is None:
         raise ProjectError(f"The run {trained.info.run_id} registered no version to compare with")
-    return registry.find_version(at.registry, name, int(number))
-
-
-def _declared_then(trained: Run) -> Project:
-    text = mlflow.artifacts.load_text(f"{trained.info.artifact_uri}/{DECLARATION}")
-    return parse_text(trained.data.tags["greenroom.project"], text.encode())
+    return registry.find_version(at.registry, project.model, int(number))
 
 
 def _rows_then(trained: Run, at: Workplace) -> LabelledSet:

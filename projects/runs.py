@@ -17,6 +17,7 @@ import registry
 from evidence import metrics_for
 from projects import plots
 from projects.artifact import log_model
+from projects.declared import DECLARATION, TUNED, declared_by
 from projects.labelled import find_or_write
 from projects.labelling import LABEL
 from projects.training import sampled, train
@@ -37,8 +38,6 @@ if TYPE_CHECKING:
 
     Floats = npt.NDArray[np.float64]
 
-# Where a run keeps what was declared when it ran.
-DECLARATION = "declaration/project.yaml"
 _EXAMPLE_ROWS = 5
 
 
@@ -62,14 +61,21 @@ class Workplace:
         return cls(registry.connect(environment), store, environment, progress)
 
 
-def train_version(project: Project, part: Part, sample: float, at: Workplace) -> ModelVersion:
-    """Train on a part of the rows, log everything to a run, and register the result as a new version."""
+def train_version(
+    project: Project, part: Part, sample: float, at: Workplace, tuned: str | None = None
+) -> ModelVersion:
+    """Train on a part of the rows, log everything to a run, and register the result as a new version.
+
+    With `tuned`, the id of a run of tuning, the declaration is the one which that run ended with.
+    """
+    if tuned is not None:
+        project = declared_by(tuned, TUNED, at, project.name)
     with run(project, f"train {part}", at) as run_id:
         at.progress("Reading", 0, 1)
         labelled = find_or_write(project, part, at.store, at.environment)
         log_dataset(project, labelled, "training")
         mlflow.log_text(project.text, DECLARATION)
-        mlflow.set_tags(describe_surroundings())
+        mlflow.set_tags(describe_surroundings() | ({"greenroom.tuned_by": tuned} if tuned else {}))
         mlflow.log_params(
             {
                 **project.parameters,

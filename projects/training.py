@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -14,8 +14,7 @@ from projects.errors import UnfitTrainingDataError
 from projects.labelling import LABEL
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from typing import Any
+    from collections.abc import Callable, Iterator, Mapping
 
     import numpy.typing as npt
 
@@ -24,6 +23,9 @@ if TYPE_CHECKING:
     Floats = npt.NDArray[np.float64]
     # Yields the rows from the first one, as often as it is called.
     Rows = Callable[[], Iterator[pa.Table]]
+
+# XGBoost's own default.
+_BINS = 256
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,7 @@ class _Progress(xgb.callback.TrainingCallback):  # type: ignore[misc]  # xgboost
 class _Batches(xgb.DataIter):  # type: ignore[misc]  # xgboost has no types
     """Hands rows to XGBoost, batch by batch: it goes over them a few times and keeps bins only."""
 
-    def __init__(self, project: Project, rows: Rows, categories: dict[str, pa.Array]) -> None:
+    def __init__(self, project: Project, rows: Rows, categories: Mapping[str, pa.Array]) -> None:
         super().__init__()
         self.project, self.rows, self.categories = project, rows, categories
         self.batches = rows()
@@ -61,18 +63,41 @@ def train(project: Project, rows: Rows, progress: Callable[[int], None]) -> xgb.
     The categories of each column are those seen here, sorted. Raises `UnfitTrainingDataError` for what
     nothing can be learned from.
     """
+    matrix = bin_rows(project, rows, project.parameters).matrix
+    return boost(project, project.parameters, matrix, project.rounds, callbacks=[_Progress(progress)])
+
+
+@dataclass(frozen=True)
+class Binned:
+    """Rows as XGBoost learns from them, and the categories whose codes they hold."""
+
+    matrix: xgb.QuantileDMatrix
+    categories: Mapping[str, pa.Array]
+
+
+def bin_rows(
+    project: Project, rows: Rows, parameters: Mapping[str, Any], like: Binned | None = None
+) -> Binned:
+    """Bin rows, as long as labels differ; rows to be judged on are binned `like` those learned from."""
     labels, categories = _survey(project, rows)
     refuse_constant(project, labels)
-    max_bin = int(project.parameters.get("max_bin", 256))
-    batches = _Batches(project, rows, categories)
-    matrix = xgb.QuantileDMatrix(batches, enable_categorical=True, max_bin=max_bin)
-    parameters = {"tree_method": "hist", **project.parameters, "objective": project.objective}
-    return xgb.train(
-        {**parameters, "seed": project.seed},
-        matrix,
-        num_boost_round=project.rounds,
-        callbacks=[_Progress(progress)],
+    found = like.categories if like else categories
+    max_bin = int(parameters.get("max_bin", _BINS))
+    matrix = xgb.QuantileDMatrix(
+        _Batches(project, rows, found),
+        enable_categorical=True,
+        max_bin=max_bin,
+        ref=like.matrix if like else None,
     )
+    return Binned(matrix, found)
+
+
+def boost(
+    project: Project, parameters: Mapping[str, Any], matrix: xgb.DMatrix, rounds: int, **how: Any
+) -> xgb.Booster:
+    """Boost trees on binned rows; `how` goes to `xgboost.train`."""
+    given = {"tree_method": "hist", **parameters, "objective": project.objective, "seed": project.seed}
+    return xgb.train(given, matrix, num_boost_round=rounds, **how)
 
 
 def sampled(rows: Rows, share: float, seed: int) -> Rows:
@@ -122,7 +147,7 @@ def _survey(project: Project, rows: Rows) -> tuple[Floats, dict[str, pa.Array]]:
     return np.concatenate(labels) if labels else np.empty(0), categories
 
 
-def _encoded(project: Project, table: pa.Table, categories: dict[str, pa.Array]) -> pa.Table:
+def _encoded(project: Project, table: pa.Table, categories: Mapping[str, pa.Array]) -> pa.Table:
     columns = {}
     for name, kind in project.features.items():
         column = table[name].combine_chunks()
