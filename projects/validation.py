@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import mlflow
 import numpy as np
+import pyarrow.compute as pc
 
 import registry
 from evidence import Sample, Verdict, judge, measure, metrics_for, overall
@@ -19,12 +20,14 @@ from projects.labelled import find_or_write
 from projects.labelling import DAY
 from projects.parsing import MONTH
 from projects.runs import Workplace, log_dataset, predict_all, rows_of, run
+from projects.servability import ROWS, check_servability
 from projects.training import refuse_constant
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     import numpy.typing as npt
+    import pyarrow as pa
 
     from evidence import Estimate, Findings
     from projects.declaration import Project
@@ -59,12 +62,14 @@ def validate_version(project: Project, version: int, window: Window | None, at: 
         log_dataset(project, labelled, "validation")
         versions = {"candidate": candidate, **({"champion": champion} if champion else {})}
         label, predictions = _score(versions, rows, at)
+        at.progress("Serving", 0, 1)
+        servable, served = check_servability(candidate, _some(project, rows), at)
         at.progress("Judging", 0, 1)
         columns = _columns(project, labelled)
         sample = Sample(label, predictions["candidate"], predictions.get("champion"), columns.pop(DAY, None))
         bands = {name: edges for name, edges in project.slices.items() if edges is not None}
         findings = measure(metrics_for(project.task, project.metrics), sample, columns, bands)
-        results = judge(project.gates, findings)
+        results = [*judge(project.gates, findings), servable]
         judgement = Judgement(
             judged_on=str(part),
             compared_with=f"version {champion.version}" if champion else f"nothing: {why_alone}",
@@ -77,7 +82,7 @@ def validate_version(project: Project, version: int, window: Window | None, at: 
             mlflow.log_figure(figure, f"plots/{name}.png")
         card = write_card(project, candidate, _training_facts(candidate, at), judgement)
         mlflow.log_text(card, "model_card.md")
-        flat = flat_metrics(findings)
+        flat = flat_metrics(findings) | served
         _log_metrics(flat)
         mlflow.set_tags(
             {
@@ -114,6 +119,15 @@ def _score(
             raise ProjectError(f"The {role} cannot be judged: {error}") from error
         label, predictions[role] = predict_all(scorer, rows)
     return label, predictions
+
+
+def _some(project: Project, rows: Rows) -> pa.Table:
+    """Return rows that can be asked for: JSON knows no infinite number."""
+    some = next(table for table in rows() if len(table)).slice(0, 2 * ROWS)
+    for name, kind in project.features.items():
+        if kind == "number":
+            some = some.filter(pc.fill_null(pc.invert(pc.is_inf(some[name])), True))  # noqa: FBT003  # no number
+    return some.slice(0, ROWS)
 
 
 def _log_metrics(metrics: Mapping[str, float]) -> None:

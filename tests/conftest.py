@@ -76,9 +76,22 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[deploy.Stack]:
 
 
 @pytest.fixture(scope="session")
-def roles(stack: deploy.Stack, tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, str]]:
+def environments(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where clean environments are built: once for all workers, as for all validations on one machine."""
+    base = tmp_path_factory.getbasetemp()
+    shared = (base.parent if os.environ.get("PYTEST_XDIST_WORKER") else base) / "shared" / "environments"
+    shared.mkdir(parents=True, exist_ok=True)
+    return shared
+
+
+@pytest.fixture(scope="session")
+def roles(
+    stack: deploy.Stack, tmp_path_factory: pytest.TempPathFactory, environments: Path
+) -> dict[str, dict[str, str]]:
     """The environment of each role, for commands in processes of their own."""
-    cache = str(tmp_path_factory.mktemp("cache"))
+    folder = tmp_path_factory.mktemp("cache")
+    (folder / "environments").symlink_to(environments)
+    cache = str(folder)
     python = str(Path(sys.executable).parent)
     shared = {"GREENROOM_CACHE_DIR": cache, "PATH": f"{python}:{os.environ['PATH']}"}
     return {

@@ -39,6 +39,7 @@ def test_it_is_trained_judged_and_scored(author: As, at: Registry, trained: Ran)
     ran = author(main, "validate", "diamond_price", "--version", "1")
     assert (ran.code, ran.err) == (0, ""), ran.out
     assert "diamond-price version 1: validation passed\n" in ran.out
+    assert "\n  served in a clean environment, it answers 205 rows as the batch scorer does" in ran.out
     assert re.search(r"\n  r2 is 0\.98\d\d \(0\.9\d{3} to 0\.9\d{3}\), expected at least 0\.97\n", ran.out)
     assert "r2 by cut: none of 5 is shown to be beyond the bound; at worst, where cut is " in ran.out
     assert re.search(
