@@ -1,4 +1,4 @@
-"""Say whether data is fit: suites as JSON, checks, reports. Knows no jobs, models or storage.
+"""Say whether data is fit: suites as JSON, checks, reports, first drafts. Knows no jobs or models.
 
 Names load on first use: Great Expectations takes seconds to import, and only a check needs it.
 """
@@ -8,24 +8,41 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from expectations.checks import check
-    from expectations.errors import ExpectationsError, SourceError, SuiteError, UnreadableError
+    from expectations.delivered import read_facts
+    from expectations.drafts import draft_files
+    from expectations.errors import (
+        ExpectationsError,
+        InferenceError,
+        SourceError,
+        SuiteError,
+        UnreadableError,
+    )
+    from expectations.facts import ColumnFacts, TableFacts
+    from expectations.inference import infer_suites, is_binary
     from expectations.report import CheckFailure, Report, RowFailure, render
     from expectations.suite import Expectation, Severity, Suite, load_suite
     from expectations.tables import read_table
 
 __all__ = [
     "CheckFailure",
+    "ColumnFacts",
     "Expectation",
     "ExpectationsError",
+    "InferenceError",
     "Report",
     "RowFailure",
     "Severity",
     "SourceError",
     "Suite",
     "SuiteError",
+    "TableFacts",
     "UnreadableError",
     "check",
+    "draft_files",
+    "infer_suites",
+    "is_binary",
     "load_suite",
+    "read_facts",
     "read_table",
     "render",
 ]
@@ -33,16 +50,23 @@ __all__ = [
 _HOME = {
     "check": "checks",
     "CheckFailure": "report",
+    "ColumnFacts": "facts",
     "Expectation": "suite",
     "ExpectationsError": "errors",
+    "InferenceError": "errors",
     "Report": "report",
     "RowFailure": "report",
     "Severity": "suite",
     "SourceError": "errors",
     "Suite": "suite",
     "SuiteError": "errors",
+    "TableFacts": "facts",
     "UnreadableError": "errors",
+    "draft_files": "drafts",
+    "infer_suites": "inference",
+    "is_binary": "inference",
     "load_suite": "suite",
+    "read_facts": "delivered",
     "read_table": "tables",
     "render": "report",
 }

@@ -1,6 +1,6 @@
-"""What can go wrong before a check: the suite, the way to the data, the data's bytes.
+"""What can go wrong before a check: the suite, the way to the data, the data's bytes; and with a draft.
 
-Data that was read and does not fit is no error: it is a `Report`.
+Data that was checked and does not fit is no error: it is a `Report`.
 """
 
 
@@ -18,3 +18,7 @@ class SourceError(ExpectationsError):
 
 class UnreadableError(ExpectationsError):
     """The file is there, but its bytes are not a table: unfit data."""
+
+
+class InferenceError(ExpectationsError):
+    """The data was read, and is not such that a suite can be drafted from it: unfit data."""

@@ -15,6 +15,8 @@ from expectations.errors import SuiteError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+ROOT = Path(__file__).parent
+
 _SUITE_KEYS = {"name", "id", "expectations", "suite_parameters", "meta", "notes"}
 _EXPECTATION_KEYS = {
     *("type", "kwargs", "severity", "meta", "notes", "id", "description"),
@@ -88,17 +90,14 @@ def _locate(name_or_path: str | Path) -> Path:
     path = Path(name_or_path)
     if path.suffix == ".json":
         return path
-    return Path(__file__).parent / f"{name_or_path}.json"
+    return ROOT / f"{name_or_path}.json"
 
 
 def _read(path: Path) -> dict[str, Any]:
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        known = sorted(
-            str(suite.relative_to(Path(__file__).parent).with_suffix(""))
-            for suite in Path(__file__).parent.glob("*/*.json")
-        )
+        known = sorted(str(suite.relative_to(ROOT).with_suffix("")) for suite in ROOT.glob("*/*.json"))
         raise SuiteError(
             f"{path}: cannot be read ({error}); expected a suite as JSON in UTF-8, "
             f"or one of {', '.join(known)}"
