@@ -146,16 +146,36 @@ def delivered(roles: dict[str, dict[str, str]]) -> str:
 def in_production(roles: dict[str, dict[str, str]], delivered: str) -> int:
     """A version trained on January to June, validated on July, requested, approved: in Production."""
     assert delivered
-    steps = [
+    _typed(
+        roles,
         ("author", "-m projects train flight_delay --until 2013-06-30"),
         ("author", "-m projects validate flight_delay --version 1"),
         ("author", "-m registry request flight-delay 1 --reason first"),
         ("reviewer", "-m registry approve flight-delay 1 --reason looked"),
-    ]
+    )
+    return 1
+
+
+@pytest.fixture(scope="session")
+def diamonds(roles: dict[str, dict[str, str]]) -> list[str]:
+    """The first version of the other project, in Production: what each command on the way said."""
+    return _typed(
+        roles,
+        ("author", "-m projects deliver diamond_price"),
+        ("author", "-m projects train diamond_price"),
+        ("author", "-m projects validate diamond_price --version 1"),
+        ("author", "-m registry request diamond-price 1 --reason first"),
+        ("reviewer", "-m registry approve diamond-price 1 --reason looked"),
+    )
+
+
+def _typed(roles: dict[str, dict[str, str]], *steps: tuple[str, str]) -> list[str]:
+    said = []
     for role, command in steps:
         done = run_command([sys.executable, *command.split()], roles[role])
         assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
-    return 1
+        said.append(done.stdout)
+    return said
 
 
 @pytest.fixture(scope="session")

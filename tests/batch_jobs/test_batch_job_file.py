@@ -7,7 +7,9 @@ import pytest
 import yaml
 
 from batch_jobs.errors import JobFileError
-from batch_jobs.job import ROOT, parse_job, read_job
+from batch_jobs.job import ROOT, job_names, parse_job, read_job
+from expectations import load_suite
+from projects.declaration import read_project
 
 GOOD = yaml.safe_load((ROOT / "flight_delay.yaml").read_text())
 
@@ -56,5 +58,17 @@ def test_a_wrong_job_file_is_refused_with_file_key_and_value(found: Any, says: s
 
 
 def test_an_unknown_job_names_the_known_ones() -> None:
-    with pytest.raises(JobFileError, match="There is no job 'flight'; there is: flight_delay"):
+    with pytest.raises(JobFileError, match="There is no job 'flight'; there is: diamond_price, flight_delay"):
         read_job("flight")
+
+
+@pytest.mark.parametrize("name", job_names())
+def test_every_job_has_its_project_and_its_suites(name: str) -> None:
+    job, project = read_job(name), read_project(name)
+    assert job.model == f"models:/{project.model}/Production"
+    assert job.input == f"{project.sources['features']}/date={{date}}"
+    assert job.row_key == (project.row_key,)
+    assert {job.input_suite, job.predictions_suite} == {f"{name}/input", f"{name}/predictions"}
+    # What a job shows its suite: a column that it does not would stop every day.
+    told = {column for each in load_suite(job.input_suite).expectations for column in each.columns}
+    assert told <= {project.row_key, *project.features}

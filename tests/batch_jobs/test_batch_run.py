@@ -269,7 +269,11 @@ def test_an_unfit_day_is_a_failed_run_that_says_why(
 @pytest.mark.parametrize(
     ("arguments", "code", "says"),
     [
-        (["run", "flight", "--date", "2013-07-01"], 2, "There is no job 'flight'; there is: flight_delay"),
+        (
+            ["run", "flight", "--date", "2013-07-01"],
+            2,
+            "There is no job 'flight'; there is: diamond_price, flight_delay",
+        ),
         (
             ["run", "flight_delay", "--date", "2013-02-30"],
             2,

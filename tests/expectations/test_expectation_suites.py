@@ -91,7 +91,8 @@ def test_a_missing_file_names_the_suites_there_are(name: str) -> None:
     with pytest.raises(
         SuiteError,
         match=r"cannot be read \(.*\); expected a suite as JSON in UTF-8, "
-        "or one of flight_delay/input, flight_delay/predictions",
+        "or one of diamond_price/input, diamond_price/predictions, flight_delay/input, "
+        "flight_delay/predictions",
     ):
         load_suite(name)
 

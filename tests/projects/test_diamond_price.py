@@ -7,7 +7,7 @@ import re
 import numpy as np
 import pyarrow as pa
 import pytest
-from commands import As, Ran
+from commands import As
 
 import registry
 from projects.__main__ import main
@@ -24,26 +24,18 @@ def prices() -> dict[str, float]:
     return dict(zip(diamonds["diamond_id"], diamonds["price"], strict=True))
 
 
-@pytest.fixture
-def trained(author: As) -> Ran:
-    delivered = author(main, "deliver", "diamond_price")
-    assert delivered.out.startswith("Delivered 53,940 rows, 2024-01-01 to 2024-01-10, to s3://greenroom/diam")
-    return author(main, "train", "diamond_price")
-
-
-def test_it_is_trained_judged_and_scored(author: As, at: Registry, trained: Ran) -> None:
-    assert trained.code == 0, trained.err
+def test_it_is_trained_judged_and_scored(author: As, at: Registry, diamonds: list[str]) -> None:
+    delivered, trained, validated, *_ = diamonds
+    assert delivered.startswith("Delivered 53,940 rows, 2024-01-01 to 2024-01-10, to s3://greenroom/diamond")
     first = "Registered diamond-price version 1, trained on 80 % of the row keys, for training"
-    assert first in trained.out
+    assert first in trained
 
-    ran = author(main, "validate", "diamond_price", "--version", "1")
-    assert (ran.code, ran.err) == (0, ""), ran.out
-    assert "diamond-price version 1: validation passed\n" in ran.out
-    assert "\n  served in a clean environment, it answers 205 rows as the batch scorer does" in ran.out
-    assert re.search(r"\n  r2 is 0\.98\d\d \(0\.9\d{3} to 0\.9\d{3}\), expected at least 0\.97\n", ran.out)
-    assert "r2 by cut: none of 5 is shown to be beyond the bound; at worst, where cut is " in ran.out
+    assert "diamond-price version 1: validation passed\n" in validated
+    assert "\n  served in a clean environment, it answers 205 rows as the batch scorer does" in validated
+    assert re.search(r"\n  r2 is 0\.98\d\d \(0\.9\d{3} to 0\.9\d{3}\), expected at least 0\.97\n", validated)
+    assert "r2 by cut: none of 5 is shown to be beyond the bound; at worst, where cut is " in validated
     assert re.search(
-        r"judged on 20 % of the row keys, for validation, 10,\d{3} rows; compared with noth", ran.out
+        r"judged on 20 % of the row keys, for validation, 10,\d{3} rows; compared with noth", validated
     )
 
     verdict = read_review(at, "diamond-price", 1).validation
@@ -52,11 +44,11 @@ def test_it_is_trained_judged_and_scored(author: As, at: Registry, trained: Ran)
     run = at.client.get_run(verdict.run_id)
     plots = {file.path for file in at.client.list_artifacts(run.info.run_id, "plots")}
     assert plots == {f"plots/{name}.png" for name in ("calibration", "errors", "scores")}
-    diamonds = dataset.read_source().head(2000)
+    rows = dataset.read_source().head(2000)
     scorer = registry.load(at, "models:/diamond-price/1")
-    answers = scorer.predict(pa.Table.from_pandas(diamonds, preserve_index=False))
+    answers = scorer.predict(pa.Table.from_pandas(rows, preserve_index=False))
     assert answers.dtype == np.float32
-    assert np.abs(answers - diamonds["price"]).mean() < 320
+    assert np.abs(answers - rows["price"]).mean() < 320
 
     window = author(main, "train", "diamond_price", "--since", "2024-01-01")
     assert window.code == 2
