@@ -5,12 +5,13 @@ from evidence.classification import choose_threshold
 from evidence.curves import Curve, precision_recall_curve, roc_curve
 from evidence.findings import Findings, measure
 from evidence.gates import Gate, check_gates
-from evidence.intervals import Estimate, Resampling, difference, estimate
+from evidence.intervals import LEAST_BLOCKS, Estimate, Resampling, difference, estimate
 from evidence.metrics import METRICS, Metric, Task, metric_names, metrics_for
 from evidence.slices import Sample, SliceFinding, cut_bands, measure_slices
 from evidence.verdicts import GateResult, Verdict, judge, overall
 
 __all__ = [
+    "LEAST_BLOCKS",
     "METRICS",
     "CalibrationCurve",
     "Curve",

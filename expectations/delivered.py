@@ -56,7 +56,7 @@ def read_facts(
         rows = next((facts.rows for facts in of_batch.values()), 0)
         if rows:
             present = {name: facts.present / rows for name, facts in of_batch.items()}
-            batches.append(BatchFacts(folder.rsplit("/", 1)[-1], rows, present))
+            batches.append(BatchFacts(folder, rows, present))
             repeated |= {name for name, facts in of_batch.items() if facts.present and not facts.is_unique}
         whole = _added(whole, of_batch, folder)
     if not batches:

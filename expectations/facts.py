@@ -88,7 +88,7 @@ class ColumnFacts:
 
 @dataclass(frozen=True)
 class BatchFacts:
-    """One batch, the files of one folder: its rows, and the share of them with a value, by column."""
+    """One batch, the files of one folder (`name`, an URI): its rows, and by column the share with a value."""
 
     name: str
     rows: int

@@ -1,4 +1,4 @@
-"""`python -m projects`: deliver example data, train, tune, validate, reproduce. `mlflow run .` calls this."""
+"""`python -m projects`: draft a project, train, tune, validate, reproduce. `mlflow run .` calls this."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ _EXAMPLES = """examples:
   python -m projects train flight_delay --tuned RUN_ID
   python -m projects validate flight_delay --version 1
   python -m projects reproduce RUN_ID
+  python -m projects new churn --data s3://lake/churn/rows --label left --key customer_id --time date
 
 exit codes: 0 done, 2 usage, 3 unfit data or a failed validation, 75 try again, 1 other
 settings are environment variables: docs/settings.md"""
@@ -32,6 +33,7 @@ def main(arguments: list[str] | None = None) -> int:
     from registry import prepare_client
 
     prepare_client(os.environ)
+    from expectations import InferenceError
     from projects.errors import DeclarationError, ProjectError, UnfitTrainingDataError
     from registry import RegistryError, RegistryUnavailableError, UnknownVersionError
     from storage import StorageError, StorageUnavailableError, UnreadableFileError
@@ -42,7 +44,7 @@ def main(arguments: list[str] | None = None) -> int:
         return _fail("interrupted; run it again", 130)
     except (StorageUnavailableError, RegistryUnavailableError) as error:
         return _fail(error, 75)
-    except (UnfitTrainingDataError, UnreadableFileError) as error:
+    except (UnfitTrainingDataError, UnreadableFileError, InferenceError) as error:
         return _fail(error, 3)
     except (DeclarationError, UnknownVersionError) as error:
         return _fail(error, 2)
@@ -148,6 +150,38 @@ def _reproduce(options: argparse.Namespace) -> int:
     return 3
 
 
+def _new(options: argparse.Namespace) -> int:
+    from projects.declaration import ROOT
+    from projects.new import new_project
+    from storage import S3Settings, Store
+
+    store = Store.connect(S3Settings.from_environment(os.environ))
+    with _progress() as progress:
+        draft, files = new_project(
+            options.project,
+            options.data,
+            label=options.label,
+            key=options.key,
+            time=options.time,
+            root=ROOT.parent,
+            store=store,
+            environment=os.environ,
+            progress=lambda done, total: progress("Reading", done, total),
+        )
+    numbers = sum(kind == "number" for kind in draft.features.values())
+    print(f"Drafted {draft.name} from {draft.facts.rows:,} rows under {draft.facts.uri}")
+    print(f"  label    {draft.label}: {draft.objective}; row key {draft.key}")
+    print(f"  features {numbers} numbers, {len(draft.features) - numbers} categories")
+    for column, why in draft.left_out.items():
+        print(f"  left out {column}: it {why}")
+    for path in files:
+        print(f"  wrote    {path}")
+    print("  next     decide what says Review in them and edit the suites; then train:")
+    experiment = f"--env-manager local --experiment-name {draft.model}"
+    print(f"           mlflow run . {experiment} -P project={draft.name}")
+    return 0
+
+
 @contextmanager
 def _workplace() -> Iterator[Workplace]:
     import registry
@@ -249,6 +283,16 @@ def _parser() -> argparse.ArgumentParser:
     )
     verb.add_argument("run_id", metavar="RUN_ID")
     verb.set_defaults(run=_reproduce)
+
+    verb = verbs.add_parser(
+        "new", allow_abbrev=False, help="draft a project, its suites and its batch job from data on S3"
+    )
+    verb.add_argument("project", metavar="NAME")
+    verb.add_argument("--data", required=True, metavar="LOCATION", help="where Parquet or CSV files lie")
+    verb.add_argument("--label", required=True, metavar="COLUMN", help="what the model learns")
+    verb.add_argument("--key", metavar="COLUMN", help="names each row; else the first text that does")
+    verb.add_argument("--time", metavar="COLUMN", help="when a row was; date for folders date=YYYY-MM-DD")
+    verb.set_defaults(run=_new)
     return parser
 
 

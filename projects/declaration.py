@@ -1,4 +1,4 @@
-"""What a project is: one declaration, `projects/NAME/project.yaml`, and a small `dataset.py`."""
+"""What a project is: one declaration, `projects/NAME/project.yaml`, and perhaps a small `dataset.py`."""
 
 from __future__ import annotations
 
@@ -65,8 +65,10 @@ class Project:
         return task_of(self.objective)
 
     @property
-    def dataset(self) -> ModuleType:
-        """The project's `dataset.py`: `label(outcomes)` and `deliveries()`, where it needs them."""
+    def dataset(self) -> ModuleType | None:
+        """The project's `dataset.py`: `label(outcomes)` and `deliveries()`, where it needs them, or None."""
+        if not (ROOT / self.name / "dataset.py").is_file():
+            return None
         return importlib.import_module(f"projects.{self.name}.dataset")
 
     def training_part(self, since: dt.date | None = None, until: dt.date | None = None) -> Part:
@@ -84,12 +86,13 @@ class Project:
 
     def deliveries(self) -> Iterator[Delivery]:
         """Yield the example data, day by day. Raises `ProjectError` where the project has none."""
-        if not hasattr(self.dataset, "deliveries"):
+        dataset = self.dataset
+        if dataset is None or not hasattr(dataset, "deliveries"):
             raise ProjectError(
                 f"The project {self.name} has no example data: its dataset.py defines no deliveries(). Its"
                 f" rows are expected under {self.sources['features']}"
             )
-        return self.dataset.deliveries()  # type: ignore[no-any-return]  # a module chosen at run time
+        return dataset.deliveries()  # type: ignore[no-any-return]  # a module chosen at run time
 
 
 def task_of(objective: str) -> Task:

@@ -146,7 +146,8 @@ def _refuse_infinite(project: Project, table: pa.Table) -> None:
 
 def _digest(project: Project, part: Part, sources: Sources) -> str:
     """SHA-256 over all that decides which rows there are and what they say."""
-    code = Path(str(project.dataset.__file__)).read_bytes()
+    dataset = project.dataset
+    code = Path(str(dataset.__file__)).read_bytes() if dataset else b""
     said = {
         "format": _FORMAT,
         "sources": {name: snapshot.digest for name, snapshot in sources.all.items()},

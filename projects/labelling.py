@@ -114,10 +114,11 @@ def _known(objects: Iterable[ObjectVersion], project: Project, store: Store) -> 
 
 def _label(table: pa.Table, uri: str, project: Project) -> pa.ChunkedArray:
     try:
-        if not hasattr(project.dataset, "label"):
+        dataset = project.dataset
+        if dataset is None or not hasattr(dataset, "label"):
             label = _column(table, project.label, pa.float64(), uri)
         else:
-            made = project.dataset.label(table.to_pandas())
+            made = dataset.label(table.to_pandas())
             label = pa.chunked_array([pa.array(made, pa.float64(), from_pandas=True)])
     except KeyError as error:
         raise UnfitTrainingDataError(f"{uri} has no column {error}, which the label needs") from error

@@ -51,6 +51,7 @@ def test_the_real_one_parses() -> None:
     assert list(project.features.values()).count("category") == 3
     assert project.gates[0] == Gate("auc", at_least=0.62)
     assert set(project.metrics) <= set(METRICS)
+    assert project.dataset is not None
     assert callable(project.dataset.label)
 
 
