@@ -65,7 +65,7 @@ def test_one_without_time_parses() -> None:
         project.training_part(since=dt.date(2024, 1, 1))
 
 
-@pytest.mark.parametrize("key", sorted(real().keys() - {"limits", "slices"}))
+@pytest.mark.parametrize("key", sorted(real().keys() - {"limits", "search", "slices"}))
 def test_these_keys_are_required(key: str) -> None:
     with pytest.raises(DeclarationError) as refusal:
         parse_project("flight_delay", changed(key, REMOVED))
