@@ -113,6 +113,9 @@ def _write(
     except CommitConflictError:
         # Another training of the same rows was faster.
         return count_rows(uri, settings) or 0
+    finally:
+        # Arrow keeps what its readers have used, and training comes on top.
+        pa.default_memory_pool().release_unused()
 
 
 def _checked(project: Project, part: Part, sources: Sources, store: Store) -> Iterator[pa.RecordBatch]:
@@ -127,7 +130,9 @@ def _checked(project: Project, part: Part, sources: Sources, store: Store) -> It
 
 
 def _refuse_twice(project: Project, hashes: npt.NDArray[np.uint64]) -> None:
-    twice = len(hashes) - len(np.unique(hashes))
+    # In place: a set of them would take many times their memory.
+    hashes.sort()
+    twice = int((hashes[1:] == hashes[:-1]).sum())
     if twice:
         raise UnfitTrainingDataError(
             f"{twice:,} of {len(hashes):,} rows have a {project.row_key} that another row has too; expected"

@@ -81,6 +81,7 @@ def bin_rows(
     """Bin rows, as long as labels differ; rows to be judged on are binned `like` those learned from."""
     labels, categories = _survey(project, rows)
     refuse_constant(project, labels)
+    del labels  # the matrix has its own
     found = like.categories if like else categories
     max_bin = int(parameters.get("max_bin", _BINS))
     matrix = xgb.QuantileDMatrix(

@@ -17,6 +17,8 @@ from storage.objects import Store
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+    from pyarrow.dataset import Dataset
+
     from storage.settings import S3Settings
 
 _GROUP_ROWS = 65_536
@@ -87,10 +89,15 @@ def stream_rows(
 
     with translated("read", table_uri):
         table = DeltaTable(table_uri, storage_options=settings.delta_options())
-        batches = table.to_pyarrow_dataset().to_batches(
-            columns=list(columns), batch_size=batch_rows, batch_readahead=2, fragment_readahead=1
-        )
-        yield from _cut(batches, batch_rows)
+        yield from _cut(_groups(table.to_pyarrow_dataset(), list(columns)), batch_rows)
+
+
+def _groups(dataset: Dataset, columns: list[str]) -> Iterator[pa.RecordBatch]:
+    # A scan of a whole file keeps every byte that it fetched until its end: as much memory as the file
+    # has. To fetch no more than a few pages at once takes three times as long.
+    for fragment in dataset.get_fragments():
+        for group in fragment.split_by_row_group():
+            yield from group.to_batches(columns=columns, batch_size=_GROUP_ROWS)
 
 
 def _cut(batches: Iterable[pa.RecordBatch], rows: int) -> Iterator[pa.Table]:
