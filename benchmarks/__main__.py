@@ -14,6 +14,7 @@ _EXAMPLES = """examples:
   python -m benchmarks registry
   python -m benchmarks registry --rounds 20 --engine sqlite --json
   python -m benchmarks coverage --repetitions 500 --json
+  python -m benchmarks training --times 3
 
 exit codes: 0 measured, 1 failed or a promise was broken, 2 usage, 75 try again, 130 interrupted"""
 
@@ -62,6 +63,18 @@ def _coverage(options: argparse.Namespace) -> int:
     if not options.json:
         print_table(figures, options.repetitions)
     print(as_json(figures, options.repetitions, time_auc()))
+    return 0 if is_held(figures) else 1
+
+
+def _training(options: argparse.Namespace) -> int:
+    from benchmarks.training_figures import as_json, is_held, print_table
+    from benchmarks.training_memory import STEPS, run
+
+    with _progress(STEPS) as notify:
+        figures = run(options.times, notify)
+    if not options.json:
+        print_table(figures)
+    print(as_json(figures))
     return 0 if is_held(figures) else 1
 
 
@@ -117,6 +130,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     coverage.add_argument("--json", action="store_true", help="print the JSON object only")
     coverage.set_defaults(run=_coverage)
+    training = names.add_parser(
+        "training", allow_abbrev=False, help="the memory of `mlflow run .`, beside XGBoost alone"
+    )
+    training.add_argument("--times", type=_positive, default=10, help="the flights of 2013 (default: 10)")
+    training.add_argument("--json", action="store_true", help="print the JSON object only")
+    training.set_defaults(run=_training)
     return parser
 
 
