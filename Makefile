@@ -14,7 +14,7 @@ export MLFLOW_DISABLE_TELEMETRY := true
 export DO_NOT_TRACK := true
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help setup demo up down env clean-state test test-exhaustive check format bench-registry bench-coverage bench-training lock
+.PHONY: help setup demo up down env clean-state test test-exhaustive check format bench-registry bench-coverage bench-training bench-reference lock
 
 help:  ## This list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/; s/\$$\$$/$$/g' | expand -t 18
@@ -71,6 +71,9 @@ bench-coverage: .venv/.ready  ## How often the intervals of validation hold, on 
 
 bench-training: .venv/.ready  ## The memory of `mlflow run .` on ten times the flights, beside XGBoost alone
 	@$(BIN)/python -m benchmarks training
+
+bench-reference: .venv/.ready  ## The AUC of our trainer, beside a published one on the same flights
+	@$(BIN)/python -m benchmarks reference
 
 lock: .venv/.ready  ## Resolve requirements.lock and requirements-dev.lock again
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \

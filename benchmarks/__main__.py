@@ -15,6 +15,7 @@ _EXAMPLES = """examples:
   python -m benchmarks registry --rounds 20 --engine sqlite --json
   python -m benchmarks coverage --repetitions 500 --json
   python -m benchmarks training --times 3
+  python -m benchmarks reference --splits 2
 
 exit codes: 0 measured, 1 failed or a promise was broken, 2 usage, 75 try again, 130 interrupted"""
 
@@ -78,6 +79,21 @@ def _training(options: argparse.Namespace) -> int:
     return 0 if is_held(figures) else 1
 
 
+def _reference(options: argparse.Namespace) -> int:
+    from benchmarks.reference import OtherFlightsError, run, steps
+    from benchmarks.reference_figures import as_json, is_held, print_table
+
+    try:
+        with _progress(steps(options.splits)) as notify:
+            found = run(options.splits, notify)
+    except OtherFlightsError as error:
+        return _fail(error, 1)
+    if not options.json:
+        print_table(found)
+    print(as_json(found))
+    return 0 if is_held(found) else 1
+
+
 @contextmanager
 def _progress(steps: int, first: str = "starting servers") -> Iterator[Callable[[str], None]]:
     """Show a bar on a terminal; in a pipe nothing."""
@@ -136,6 +152,12 @@ def _parser() -> argparse.ArgumentParser:
     training.add_argument("--times", type=_positive, default=10, help="the flights of 2013 (default: 10)")
     training.add_argument("--json", action="store_true", help="print the JSON object only")
     training.set_defaults(run=_training)
+    reference = names.add_parser(
+        "reference", allow_abbrev=False, help="the AUC of our trainer, beside a published one"
+    )
+    reference.add_argument("--splits", type=_positive, default=5, help="into 3/4 and 1/4 (default: 5)")
+    reference.add_argument("--json", action="store_true", help="print the JSON object only")
+    reference.set_defaults(run=_reference)
     return parser
 
 
