@@ -13,3 +13,7 @@ class DeclarationError(ProjectError):
 
 class UnfitTrainingDataError(ProjectError):
     """The data of the window cannot make, or judge, a model."""
+
+
+class UsageError(ProjectError):
+    """What was asked for makes no sense as it was asked."""

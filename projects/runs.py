@@ -5,8 +5,10 @@ from __future__ import annotations
 import platform
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+import git
 import mlflow
 import numpy as np
 import xgboost as xgb
@@ -115,11 +117,22 @@ def example_of(project: Project, rows: Rows) -> pd.DataFrame:
 
 def describe_surroundings() -> dict[str, str]:
     """Return what decides, besides data and parameters, which bytes a training gives; as tags."""
+    commit = _commit()
     return {
         "greenroom.xgboost": xgb.__version__,
         "greenroom.mlflow": mlflow.__version__,
         "greenroom.python": platform.python_version(),
+        **({"greenroom.commit": commit} if commit else {}),
     }
+
+
+def _commit() -> str | None:
+    """Return the commit this code is of, and whether it was changed since; None where there is no git."""
+    try:
+        code = git.Repo(Path(__file__).parent, search_parent_directories=True)
+        return f"{code.head.commit.hexsha}{' and changes' if code.is_dirty() else ''}"
+    except (git.exc.GitError, ValueError):  # no repository, no git, no commit yet
+        return None
 
 
 def predict_all(scorer: AnyScorer, rows: Rows) -> tuple[Floats, Floats]:

@@ -183,7 +183,7 @@ def _training_facts(version: ModelVersion, at: Workplace) -> dict[str, str]:
     named = {
         "window": data.params.get("window"),
         "rows of training": data.metrics.get("rows") and f"{data.metrics['rows']:,.0f}",
-        "code": data.tags.get("mlflow.source.git.commit"),
+        "code": data.tags.get("greenroom.commit") or data.tags.get("mlflow.source.git.commit"),
         "data": data.tags.get("greenroom.labelled.training.digest"),
         "xgboost": data.tags.get("greenroom.xgboost"),
     }
