@@ -6,6 +6,7 @@ from evidence.curves import Curve, precision_recall_curve, roc_curve
 from evidence.findings import Findings, measure
 from evidence.gates import Gate, check_gates
 from evidence.intervals import LEAST_BLOCKS, Estimate, Resampling, difference, estimate
+from evidence.leakage import associations
 from evidence.metrics import METRICS, Metric, Task, metric_names, metrics_for
 from evidence.slices import Sample, SliceFinding, cut_bands, measure_slices
 from evidence.verdicts import GateResult, Verdict, judge, overall
@@ -25,6 +26,7 @@ __all__ = [
     "SliceFinding",
     "Task",
     "Verdict",
+    "associations",
     "calibration_curve",
     "check_gates",
     "choose_threshold",

@@ -9,7 +9,8 @@ import mlflow
 import registry
 from projects.artifact import log_model
 from projects.errors import ProjectError
-from projects.runs import run
+from projects.labelled import find_or_write
+from projects.runs import log_fit, rows_of, run
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -44,6 +45,8 @@ def register_booster(
         mlflow.log_param("window", str(trained_on))
         uri = log_model(booster, features, example, run_id)
         version = registry.register(at.registry, project.model, uri, run_id)
+        labelled = find_or_write(project, trained_on, at.store, at.environment)
+        log_fit(project, version, rows_of(project, labelled), at)
         mlflow.set_tags({"greenroom.version": version.version, "greenroom.digest": version.digest})
         return version
 

@@ -28,6 +28,9 @@ _KEYS = {
     **dict.fromkeys(("sources", "features", "parameters", "metrics", "gates"), True),
     **dict.fromkeys(("limits", "slices", "search", "held_out", *_TIMED), False),
 }
+# How many rows, the largest share of missing values of a feature, how well the best feature alone orders the
+# rows as the label does, and the share of rows that the project's suite would reject: `projects.quality`.
+QUALITIES = ("rows", "missing_share", "leakage", "rejected_share")
 _BOUNDS = ("at_least", "at_most", "worse_than_champion_by_at_most")
 # A slice that is no column: the month of a row's day.
 MONTH = "month"
@@ -152,8 +155,7 @@ def _parameters(found: Any, where: str) -> dict[str, float | int | str]:
 
 
 def _metric(found: Any, task: Task, where: str) -> str:
-    # Precision and recall need a threshold, which nobody has chosen yet.
-    known = [name for name in metric_names(task) if name not in {"precision", "recall"}]
+    known = metric_names(task)
     if found not in known:
         raise DeclarationError(
             f"{where}: there is no metric {found!r} for {task}; there is: {', '.join(known)}"
@@ -203,6 +205,11 @@ def _gates(
     found: Any, task: Task, metrics: tuple[str, ...], slices: tuple[str, ...], where: str
 ) -> tuple[Gate, ...]:
     gates = tuple(_gate(entry, where) for entry in as_list(found, where))
+    for gate in gates:
+        if gate.quality is not None and gate.quality not in QUALITIES:
+            raise DeclarationError(
+                f"{where}: there is no quality {gate.quality!r} of data; there is: {', '.join(QUALITIES)}"
+            )
     try:
         check_gates(gates, task, metrics, slices)
     except ValueError as error:

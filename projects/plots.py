@@ -18,11 +18,12 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import xgboost as xgb
 
-    from evidence import Task
+    from evidence import Findings, Task
 
     Floats = npt.NDArray[np.float64]
 
 _SIZE_INCHES = (6.0, 4.5)
+_MOST_SLICES = 40
 
 
 def importance(booster: xgb.Booster) -> Figure:
@@ -36,6 +37,24 @@ def importance(booster: xgb.Booster) -> Figure:
 def quality(task: Task, label: Floats, predictions: Mapping[str, Floats]) -> dict[str, Figure]:
     """Plot one or two versions on the same rows; by file name."""
     return (_of_classes if task == "classification" else _of_numbers)(label, predictions)
+
+
+def slices(findings: Findings, metric: str) -> Figure:
+    """Plot a metric of the largest slices, with the intervals that hold for all of them at once."""
+    known = [s for s in findings.slices if metric in s.estimates]
+    shown = sorted(sorted(known, key=lambda s: -s.rows)[:_MOST_SLICES], key=lambda s: (s.column, s.value))[
+        ::-1
+    ]
+    figure, axes = new_figure("Slices", metric, "")
+    figure.set_figheight(max(_SIZE_INCHES[1], 0.22 * len(shown)))
+    for place, part in enumerate(shown):
+        found = part.estimates[metric]
+        if found.low is not None and found.high is not None:
+            axes.plot([found.low, found.high], [place, place], color="#a0aec0", linewidth=2)
+        axes.plot([found.value], [place], marker="o", color="#2b6cb0")
+    axes.axvline(findings.candidate[metric].value, color="#c05621", linewidth=1, linestyle="--")
+    axes.set_yticks(range(len(shown)), [f"{s.column}: {s.value} ({s.rows:,})" for s in shown])
+    return figure
 
 
 def _of_classes(label: Floats, predictions: Mapping[str, Floats]) -> dict[str, Figure]:

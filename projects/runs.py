@@ -16,12 +16,13 @@ from mlflow.data import dataset_source_registry
 from mlflow.data.meta_dataset import MetaDataset
 
 import registry
-from evidence import metrics_for
+from evidence import choose_threshold, metrics_for
 from projects import plots
 from projects.artifact import log_model
 from projects.declared import DECLARATION, TUNED, declared_by
 from projects.labelled import find_or_write
 from projects.labelling import LABEL
+from projects.quality import suspicion
 from projects.training import sampled, train
 from storage import S3Settings, Store
 
@@ -41,6 +42,8 @@ if TYPE_CHECKING:
     Floats = npt.NDArray[np.float64]
 
 _EXAMPLE_ROWS = 5
+# The metric of a training run that says from which prediction on a row counts as positive.
+THRESHOLD = "threshold"
 
 
 @dataclass(frozen=True)
@@ -51,16 +54,18 @@ class Workplace:
     store: Store
     environment: Mapping[str, str]
     progress: Callable[[str, int, int], None]
+    warn: Callable[[str], None] = lambda _: None
 
     @classmethod
     def connect(
         cls,
         environment: Mapping[str, str],
         progress: Callable[[str, int, int], None] = lambda _what, _done, _total: None,
+        warn: Callable[[str], None] = lambda _: None,
     ) -> Workplace:
         """Prepare registry and store, as the environment names them."""
         store = Store.connect(S3Settings.from_environment(environment))
-        return cls(registry.connect(environment), store, environment, progress)
+        return cls(registry.connect(environment), store, environment, progress, warn)
 
 
 def train_version(
@@ -89,19 +94,30 @@ def train_version(
             }
         )
         rows = sampled(rows_of(project, labelled), sample, project.seed)
+        suspected = suspicion(project, rows)
+        if suspected:
+            at.warn(suspected)
+            mlflow.set_tag("greenroom.warning", suspected)
         booster = train(project, rows, lambda done: at.progress("Training", done, project.rounds))
         at.progress("Logging", 0, 1)
         model_uri = log_model(booster, project.features, example_of(project, rows), run_id)
         version = registry.register(at.registry, project.model, model_uri, run_id)
-        label, predicted = predict_all(registry.load(at.registry, version), rows)
-        measured = metrics_for(project.task, project.metrics)
-        mlflow.log_metrics(
-            {f"train_{name}": metric.of(label, predicted) for name, metric in measured.items()}
-        )
-        mlflow.log_metric("rows", len(label))
+        log_fit(project, version, rows, at)
         mlflow.log_figure(plots.importance(booster), "plots/importance.png")
         mlflow.set_tags({"greenroom.version": version.version, "greenroom.digest": version.digest})
         return version
+
+
+def log_fit(project: Project, version: ModelVersion, rows: Rows, at: Workplace) -> None:
+    """Write to the run how a version does on the rows it was trained on, and the threshold chosen there.
+
+    The threshold is where F1 is best; `precision` and `recall` are judged at it, on other rows.
+    """
+    label, predicted = predict_all(registry.load(at.registry, version), rows)
+    threshold = choose_threshold(label, predicted) if project.task == "classification" else None
+    measured = metrics_for(project.task, project.metrics, threshold)
+    fit = {f"train_{name}": metric.of(label, predicted) for name, metric in measured.items()}
+    mlflow.log_metrics(fit | {"rows": len(label)} | ({} if threshold is None else {THRESHOLD: threshold}))
 
 
 def rows_of(project: Project, labelled: LabelledSet) -> Rows:

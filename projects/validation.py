@@ -15,11 +15,13 @@ from evidence import Sample, Verdict, judge, measure, metrics_for, overall
 from projects import plots
 from projects.card import Judgement, write_card
 from projects.comparison import choose_part, find_champion
+from projects.contributions import draw_contributions
 from projects.errors import ProjectError
 from projects.labelled import find_or_write
 from projects.labelling import DAY
 from projects.parsing import MONTH
-from projects.runs import Workplace, log_dataset, predict_all, rows_of, run
+from projects.quality import measure_quality
+from projects.runs import THRESHOLD, Workplace, log_dataset, predict_all, rows_of, run
 from projects.servability import ROWS, check_servability
 from projects.training import refuse_constant
 
@@ -68,7 +70,8 @@ def validate_version(project: Project, version: int, window: Window | None, at: 
         columns = _columns(project, labelled)
         sample = Sample(label, predictions["candidate"], predictions.get("champion"), columns.pop(DAY, None))
         bands = {name: edges for name, edges in project.slices.items() if edges is not None}
-        findings = measure(metrics_for(project.task, project.metrics), sample, columns, bands)
+        metrics = metrics_for(project.task, project.metrics, _threshold(candidate, at))
+        findings = measure(metrics, sample, columns, bands, measure_quality(project, labelled))
         results = [*judge(project.gates, findings), servable]
         judgement = Judgement(
             judged_on=str(part),
@@ -80,6 +83,7 @@ def validate_version(project: Project, version: int, window: Window | None, at: 
         named = {f"{role}, version {v.version}": predictions[role] for role, v in versions.items()}
         for name, figure in plots.quality(project.task, label, named).items():
             mlflow.log_figure(figure, f"plots/{name}.png")
+        _draw(project, candidate, findings, rows, at)
         card = write_card(project, candidate, _training_facts(candidate, at), judgement)
         mlflow.log_text(card, "model_card.md")
         flat = flat_metrics(findings) | served
@@ -121,6 +125,21 @@ def _score(
     return label, predictions
 
 
+def _threshold(version: ModelVersion, at: Workplace) -> float | None:
+    """Return where the training of a version would have its predictions cut; None where it did not say."""
+    run = at.registry.client.get_run(version.run_id) if version.run_id else None
+    return run.data.metrics.get(THRESHOLD) if run else None
+
+
+def _draw(project: Project, candidate: ModelVersion, findings: Findings, rows: Rows, at: Workplace) -> None:
+    if findings.slices:
+        figure = plots.slices(findings, project.metrics[0])
+        mlflow.log_figure(figure, "plots/slices.png")
+    scorer = registry.load(at.registry, candidate)
+    if isinstance(scorer, registry.Scorer):
+        mlflow.log_figure(draw_contributions(scorer, next(rows())), "plots/contributions.png")
+
+
 def _some(project: Project, rows: Rows) -> pa.Table:
     """Return rows that can be asked for: JSON knows no infinite number."""
     some = next(table for table in rows() if len(table)).slice(0, 2 * ROWS)
@@ -145,6 +164,7 @@ def flat_metrics(findings: Findings) -> dict[str, float]:
     for prefix, estimates in groups.items():
         for name, estimate in estimates.items():
             found |= _named(f"{prefix}{name}", estimate)
+    found |= {f"quality_{name}": value for name, value in findings.quality.items()}
     for part in findings.slices:
         slice_name = _NOT_IN_A_NAME.sub("_", f"slice/{part.column}:{part.value.replace('/', '_')}")
         found[f"{_CANDIDATE}{slice_name}/rows"] = part.rows
@@ -182,6 +202,7 @@ def _training_facts(version: ModelVersion, at: Workplace) -> dict[str, str]:
     data = at.registry.client.get_run(version.run_id).data
     named = {
         "window": data.params.get("window"),
+        "threshold of precision and recall": data.metrics.get(THRESHOLD) and f"{data.metrics[THRESHOLD]:.4g}",
         "rows of training": data.metrics.get("rows") and f"{data.metrics['rows']:,.0f}",
         "code": data.tags.get("greenroom.commit") or data.tags.get("mlflow.source.git.commit"),
         "data": data.tags.get("greenroom.labelled.training.digest"),

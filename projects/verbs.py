@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -170,7 +171,11 @@ def _workplace() -> Iterator[Workplace]:
     from projects.runs import Workplace
 
     with _progress() as progress, registry.translated("work with MLflow"):
-        yield Workplace.connect(os.environ, progress)
+        yield Workplace.connect(os.environ, progress, _warn)
+
+
+def _warn(sentence: str) -> None:
+    print(f"projects: warning: {sentence}", file=sys.stderr)
 
 
 @contextmanager

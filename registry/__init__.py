@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from registry.policy import Act
     from registry.registration import register
     from registry.reviews import Review, decide, list_requests, read_history, read_review, record_validation
-    from registry.scorer import AnyScorer, Scorer
+    from registry.scorer import AnyScorer, Scorer, encode
     from registry.stages import Stage
     from registry.validation import Validation
     from registry.versions import ModelVersion, find_version, list_versions, resolve
@@ -37,6 +37,7 @@ _HOMES = {
     "connection": (
         "Registry",
         "connect",
+        "encode",
         "translated",
     ),
     "errors": (
@@ -72,7 +73,7 @@ _HOMES = {
         "read_review",
         "record_validation",
     ),
-    "scorer": ("AnyScorer", "Scorer"),
+    "scorer": ("AnyScorer", "Scorer", "encode"),
     "stages": ("Stage",),
     "validation": ("Validation",),
     "versions": (
@@ -106,6 +107,7 @@ __all__ = [
     "Validation",
     "connect",
     "decide",
+    "encode",
     "fetch",
     "find_version",
     "list_requests",

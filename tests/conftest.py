@@ -39,8 +39,16 @@ ON_THE_STACK = (
 )
 
 
-# These have servers of their own, one for all files of a kind.
-WITH_THEIR_OWN_SERVER = ("tests/registry/test_review_pages", "tests/registry/test_review_")
+# These have servers of their own, one for all files of a kind; or need the stack, but nothing that others
+# put on it, so that a worker that is done with the rest can take them.
+WITH_THEIR_OWN_SERVER = (
+    "tests/registry/test_review_pages",
+    "tests/registry/test_review_",
+    "tests/projects/test_new_project",
+    "tests/projects/test_quality",
+    "tests/projects/test_servability",
+    "tests/projects/test_tuning",
+)
 
 
 # Begun first, so that no worker is left with minutes of them at the end.

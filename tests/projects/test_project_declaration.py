@@ -8,7 +8,7 @@ import pytest
 import yaml
 from commands import REPOSITORY, run_command
 
-from evidence import METRICS, Gate
+from evidence import Gate, metric_names
 from projects import declaration
 from projects.__main__ import main
 from projects.declaration import project_names, read_project
@@ -50,7 +50,7 @@ def test_the_real_one_parses() -> None:
     assert project.task == "classification"
     assert list(project.features.values()).count("category") == 3
     assert project.gates[0] == Gate("auc", at_least=0.62)
-    assert set(project.metrics) <= set(METRICS)
+    assert set(project.metrics) <= set(metric_names("classification"))
     assert project.dataset is not None
     assert callable(project.dataset.label)
 
@@ -185,6 +185,11 @@ def test_these_keys_are_not() -> None:
             "gates",
             [{"metric": "auc", "more_than": 0.6}],
             "gates: unknown key 'more_than'; known are metric, quality, slice, on, at_least, ",
+        ),
+        (
+            "gates",
+            [{"quality": "leekage", "at_most": 0.9}],
+            "gates: there is no quality 'leekage' of data; there is: rows, missing_share, leakage, rej",
         ),
         ("gates", [{"metric": "auc", "at_least": "high"}], "gates: at_least is 'high', expected a number"),
         ("gates", [{"metric": "auc", "at_least": True}], "gates: at_least is True, expected a number"),

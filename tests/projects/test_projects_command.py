@@ -119,11 +119,12 @@ def test_a_training_run_holds_metrics_and_a_plot(
     _, version = sampled
     run = run_of(at, version)
     assert run.data.metrics.keys() == {
-        *("train_auc", "train_log_loss", "train_brier", "train_calibration_error"),
-        "rows",
+        *(f"train_{name}" for name in METRICS_OF_FLIGHTS),
+        *("rows", "threshold"),
     }
     assert 0.6 < run.data.metrics["train_auc"] <= 1
     assert 1_000 < run.data.metrics["rows"] < 1_700
+    assert 0 < run.data.metrics["threshold"] < 1
     assert artifacts(at, run.info.run_id, "plots") == {"plots/importance.png"}
     plot = Path(at.client.download_artifacts(run.info.run_id, "plots/importance.png", str(tmp_path)))
     assert plot.read_bytes().startswith(b"\x89PNG")
@@ -173,7 +174,10 @@ def test_a_version_as_good_as_the_champion_passes(
     *said, last = ran.out.split(f"flight-delay version {version.version}: validation passed\n")[
         1
     ].splitlines()
-    assert [line.split(" is ")[0].strip() for line in said] == ["auc", "log_loss", "auc", "log_loss"]
+    *gates, served = said
+    names = ["auc", "log_loss", "auc", "log_loss", "leakage", "rejected_share"]
+    assert [line.split(" is ")[0].strip() for line in gates] == names
+    assert served.startswith("  served in a clean environment, it answers 205 rows as the batch scorer does")
     assert last == "  judged on 2013-07-01 to 2013-07-31, 28,293 rows; compared with version 1"
 
     verdict = read_review(at, "flight-delay", version.version).validation
@@ -202,8 +206,11 @@ def test_a_version_as_good_as_the_champion_passes(
     assert {run.data.metrics[f"difference_auc{end}"] for end in ("", ".low", ".high")} == {0.0}
     assert run.data.metrics["champion_slice/origin:EWR/auc"] == verdict.metrics["slice/origin:EWR/auc"]
     assert artifacts(at, run.info.run_id, "plots") == {
-        f"plots/{name}.png" for name in ("roc", "precision_recall", "calibration", "scores")
+        f"plots/{name}.png"
+        for name in ("roc", "precision_recall", "calibration", "scores", "slices", "contributions")
     }
+    assert run.data.metrics["served_p50_ms"] > 0
+    assert 0 < run.data.metrics["quality_rejected_share"] < 0.01
     assert artifacts(at, run.info.run_id, "snapshots") == {
         f"snapshots/validation_{kind}.tsv" for kind in ("features", "outcomes")
     }
@@ -223,6 +230,7 @@ def test_a_validation_leaves_a_model_card(judged: Ran, at: Registry, again: tupl
         "| trained on | 2013-01-01 to 2013-06-30 |",
         "| judged on | 2013-07-01 to 2013-07-31 |",
         "| compared with | version 1 |",
+        "| threshold of precision and recall | `0.",
         f"| artifact | `{version.digest}` |",
         "## Validation: passed",
         "- New York's three airports in 2013; other years and airports were never seen.",
