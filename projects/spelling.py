@@ -20,6 +20,8 @@ _METRICS = {
     "reg:squarederror": "[rmse, mae, bias, r2]",
 }
 
+_SEARCHED = {"binary:logistic": "log_loss", "reg:squarederror": "rmse"}
+
 
 def spell_package(draft: Draft) -> str:
     """Return the project's `__init__.py`."""
@@ -62,6 +64,19 @@ parameters:  # Review: modest ones, to begin with
   min_child_weight: 5
   subsample: 0.8
   colsample_bytree: 0.8
+
+# What `-e tune` tries, on rows of training that are held back for it.
+search:
+  metric: {_SEARCHED[draft.objective]}
+  trials: 30
+  rounds: 400  # at most; a trial ends `patience` rounds after its best one
+  patience: 20
+  space:
+    max_depth: {{from: 3, to: 9}}
+    learning_rate: {{from: 0.03, to: 0.3, scale: log}}
+    min_child_weight: {{from: 1, to: 100, scale: log}}
+    subsample: {{from: 0.5, to: 1.0}}
+    colsample_bytree: {{from: 0.4, to: 1.0}}
 
 metrics: {_METRICS[draft.objective]}
 slices: [{", ".join(_slices(draft))}]  # Review: for whom may the model not be worse?
@@ -126,6 +141,7 @@ def _gates(draft: Draft) -> str:
         lines.append(f"  - {{metric: r2, at_least: 0{on}}}  # better than always saying the mean")
         compared = ["r2"]
     lines += [f"  - {{metric: {metric}, worse_than_champion_by_at_most: 0.01{on}}}" for metric in compared]
+    lines.append("  - {quality: leakage, at_most: 0.99}  # 1: a feature orders the rows as the label does")
     return "\n".join(lines) + "\n"
 
 

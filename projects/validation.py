@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-from itertools import islice
 from typing import TYPE_CHECKING
 
 import mlflow
@@ -17,6 +15,7 @@ from projects.card import Judgement, write_card
 from projects.comparison import choose_part, find_champion
 from projects.contributions import draw_contributions
 from projects.errors import ProjectError
+from projects.figures import CANDIDATE, flat_metrics, log_metrics
 from projects.labelled import find_or_write
 from projects.labelling import DAY
 from projects.parsing import MONTH
@@ -31,7 +30,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import pyarrow as pa
 
-    from evidence import Estimate, Findings
+    from evidence import Findings
     from projects.declaration import Project
     from projects.labelled import LabelledSet
     from projects.parts import Window
@@ -40,12 +39,6 @@ if TYPE_CHECKING:
 
     Floats = npt.NDArray[np.float64]
     Column = npt.NDArray[np.generic]
-
-_CANDIDATE = "candidate_"
-# MLflow refuses more than 1,000 in one request.
-_METRICS_AT_ONCE = 500
-# What MLflow allows in the name of a metric.
-_NOT_IN_A_NAME = re.compile(r"[^\w\-. :/]")
 
 
 def validate_version(project: Project, version: int, window: Window | None, at: Workplace) -> Validation:
@@ -87,7 +80,7 @@ def validate_version(project: Project, version: int, window: Window | None, at: 
         card = write_card(project, candidate, _training_facts(candidate, at), judgement)
         mlflow.log_text(card, "model_card.md")
         flat = flat_metrics(findings) | served
-        _log_metrics(flat)
+        log_metrics(flat)
         mlflow.set_tags(
             {
                 "greenroom.version": candidate.version,
@@ -100,7 +93,7 @@ def validate_version(project: Project, version: int, window: Window | None, at: 
             passed=judgement.outcome is Verdict.PASSED,
             digest=candidate.digest or "",
             run_id=run_id,
-            metrics={n.removeprefix(_CANDIDATE): v for n, v in flat.items() if n.startswith(_CANDIDATE)},
+            metrics={n.removeprefix(CANDIDATE): v for n, v in flat.items() if n.startswith(CANDIDATE)},
             reasons=tuple(r.sentence for r in results if r.verdict is judgement.outcome),
             window=judgement.judged_on,
             rows=len(label),
@@ -147,38 +140,6 @@ def _some(project: Project, rows: Rows) -> pa.Table:
         if kind == "number":
             some = some.filter(pc.fill_null(pc.invert(pc.is_inf(some[name])), True))  # noqa: FBT003  # no number
     return some.slice(0, ROWS)
-
-
-def _log_metrics(metrics: Mapping[str, float]) -> None:
-    left = iter(metrics.items())
-    while some := dict(islice(left, _METRICS_AT_ONCE)):
-        mlflow.log_metrics(some)
-
-
-def flat_metrics(findings: Findings) -> dict[str, float]:
-    """Name every number as runs and verdicts do: `candidate_auc`, `.low`, `slice/carrier:UA/auc`."""
-    found: dict[str, float] = {}
-    groups = {_CANDIDATE: findings.candidate, "difference_": findings.differences}
-    if findings.champion is not None:
-        groups["champion_"] = findings.champion
-    for prefix, estimates in groups.items():
-        for name, estimate in estimates.items():
-            found |= _named(f"{prefix}{name}", estimate)
-    found |= {f"quality_{name}": value for name, value in findings.quality.items()}
-    for part in findings.slices:
-        slice_name = _NOT_IN_A_NAME.sub("_", f"slice/{part.column}:{part.value.replace('/', '_')}")
-        found[f"{_CANDIDATE}{slice_name}/rows"] = part.rows
-        for prefix, estimates in ((_CANDIDATE, part.estimates), ("difference_", part.differences)):
-            for name, estimate in estimates.items():
-                found |= _named(f"{prefix}{slice_name}/{name}", estimate)
-        for name, difference in part.differences.items():
-            found[f"champion_{slice_name}/{name}"] = part.estimates[name].value - difference.value
-    return found
-
-
-def _named(name: str, estimate: Estimate) -> dict[str, float]:
-    ends = {f"{name}.low": estimate.low, f"{name}.high": estimate.high}
-    return {name: estimate.value} | {key: end for key, end in ends.items() if end is not None}
 
 
 def _columns(project: Project, labelled: LabelledSet) -> dict[str, Column]:
