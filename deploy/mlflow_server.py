@@ -25,6 +25,10 @@ _TIMEOUT_S = 120.0
 # Passwords are hashed slowly on purpose; this is how long one check is remembered.
 _LOGIN_CACHE_S = 60
 
+# Uvicorn ends a worker that does not answer its supervisor within five seconds, and every request in it: on
+# a busy machine, one that only waits for its turn. We give a minute to prove that it hangs.
+PATIENT = {"uvicorn-opts": "--timeout-worker-healthcheck 60"}
+
 # Telemetry is off in every process that talks to this stack.
 QUIET = {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"}
 
@@ -67,6 +71,7 @@ def launch(
         "host": LOOPBACK,
         "port": port,
         "workers": 1,
+        **PATIENT,
     }
     return Launch(
         service=Service.MLFLOW,

@@ -19,7 +19,7 @@ from deploy import processes, watchdog
 from deploy.credentials import Role
 from deploy.errors import ServiceFailedError
 from deploy.logins import create_logins
-from deploy.mlflow_server import QUIET, auth_config
+from deploy.mlflow_server import PATIENT, QUIET, auth_config
 from deploy.ports import LOOPBACK, free_ports
 from deploy.service import Launch, Service, base_environment, wait_until_ready
 from deploy.stack import address
@@ -128,6 +128,7 @@ def running_server(
             "host": LOOPBACK,
             "port": port,
             "workers": workers,
+            **PATIENT,
         }
         command = (
             str(Path(sys.executable).parent / "mlflow"),

@@ -407,7 +407,10 @@ def everything_at(there: Registry) -> Iterator[Registry]:
     with (
         mock.patch.dict(os.environ, {"MLFLOW_TRACKING_URI": there.uri}),
         mock.patch("mlflow.tracking._tracking_service.utils._tracking_uri", None),
+        mock.patch("mlflow.tracking.fluent._active_experiment_id", None),
     ):
+        # `mlflow.set_experiment` leaves the number of an experiment there, of the server it knew.
+        os.environ.pop("MLFLOW_EXPERIMENT_ID", None)
         yield there
 
 

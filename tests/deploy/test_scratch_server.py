@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -14,7 +15,7 @@ from needs import need_postgresql
 
 from deploy.errors import ServiceFailedError
 from deploy.postgresql import create_database, running_postgresql
-from deploy.processes import find
+from deploy.processes import command_of, find
 from deploy.scratch_server import ScratchServer, running_server
 from deploy.service import Service
 
@@ -59,6 +60,20 @@ def test_every_login_has_its_password_and_roles(server: ScratchServer) -> None:
     }
     assert _get(server, "ann", "2.0/mlflow/users/current", "guess").status_code == 401
     assert server.passwords["ann"] not in repr(server)
+
+
+def test_a_worker_that_waits_for_its_turn_is_left_alone(server: ScratchServer) -> None:
+    marker = Service.MLFLOW.marker(server.folder)
+    workers = [process for process in find(marker) if "spawn_main" in " ".join(command_of(process))]
+    assert len(workers) == 2
+    for worker in workers:
+        os.kill(worker.pid, signal.SIGSTOP)
+    # Uvicorn's own patience is five seconds.
+    time.sleep(7)
+    for worker in workers:
+        os.kill(worker.pid, signal.SIGCONT)
+    assert requests.get(f"{server.url}/health", timeout=30).ok
+    assert {*workers} <= {*find(marker)}
 
 
 def test_a_client_keeps_artifacts_through_the_server(server: ScratchServer, tmp_path: Path) -> None:

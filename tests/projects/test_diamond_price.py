@@ -43,7 +43,8 @@ def test_it_is_trained_judged_and_scored(author: As, at: Registry, diamonds: lis
     assert verdict.metrics["mae"] < 320
     run = at.client.get_run(verdict.run_id)
     plots = {file.path for file in at.client.list_artifacts(run.info.run_id, "plots")}
-    assert plots == {f"plots/{name}.png" for name in ("calibration", "errors", "scores")}
+    names = ("calibration", "contributions", "errors", "scores", "slices")
+    assert plots == {f"plots/{name}.png" for name in names}
     rows = dataset.read_source().head(2000)
     scorer = registry.load(at, "models:/diamond-price/1")
     answers = scorer.predict(pa.Table.from_pandas(rows, preserve_index=False))
