@@ -57,13 +57,14 @@ class Served:
 
 
 def check_servability(
-    version: ModelVersion, rows: pa.Table, at: Workplace
+    version: ModelVersion, scorer: AnyScorer, rows: pa.Table, at: Workplace
 ) -> tuple[GateResult, dict[str, float]]:
     """Serve a version by `mlflow models serve`, ask for real rows and for its own example, and compare.
 
-    Whatever goes wrong in there is a failed result, not an error of ours. Returns the figures, too.
+    `scorer` is what the batch jobs score with. Whatever goes wrong in there is a failed result, not an
+    error of ours. Returns the figures, too.
     """
-    folder, scorer = registry.fetch(at.registry, version), registry.load(at.registry, version)
+    folder = registry.fetch(at.registry, version)
     return try_serving(folder, scorer, rows, at.registry.cache, at.environment)
 
 

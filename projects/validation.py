@@ -30,12 +30,11 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import pyarrow as pa
 
-    from evidence import Findings
     from projects.declaration import Project
     from projects.labelled import LabelledSet
     from projects.parts import Window
     from projects.training import Rows
-    from registry import ModelVersion, Validation
+    from registry import AnyScorer, ModelVersion, Validation
 
     Floats = npt.NDArray[np.float64]
     Column = npt.NDArray[np.generic]
@@ -56,9 +55,10 @@ def validate_version(project: Project, version: int, window: Window | None, at: 
         refuse_constant(project, labelled.labels)
         log_dataset(project, labelled, "validation")
         versions = {"candidate": candidate, **({"champion": champion} if champion else {})}
-        label, predictions = _score(versions, rows, at)
+        scorers = {role: _load(role, version, at) for role, version in versions.items()}
+        label, predictions = _score(scorers, rows, at)
         at.progress("Serving", 0, 1)
-        servable, served = check_servability(candidate, _some(project, rows), at)
+        servable, served = check_servability(candidate, scorers["candidate"], _some(project, rows), at)
         at.progress("Judging", 0, 1)
         columns = _columns(project, labelled)
         sample = Sample(label, predictions["candidate"], predictions.get("champion"), columns.pop(DAY, None))
@@ -76,7 +76,11 @@ def validate_version(project: Project, version: int, window: Window | None, at: 
         named = {f"{role}, version {v.version}": predictions[role] for role, v in versions.items()}
         for name, figure in plots.quality(project.task, label, named).items():
             mlflow.log_figure(figure, f"plots/{name}.png")
-        _draw(project, candidate, findings, rows, at)
+        if findings.slices:
+            mlflow.log_figure(plots.slices(findings, project.metrics[0]), "plots/slices.png")
+        if isinstance(scorers["candidate"], registry.Scorer):
+            moved = draw_contributions(scorers["candidate"], next(rows()))
+            mlflow.log_figure(moved, "plots/contributions.png")
         card = write_card(project, candidate, _training_facts(candidate, at), judgement)
         mlflow.log_text(card, "model_card.md")
         flat = flat_metrics(findings) | served
@@ -104,16 +108,17 @@ def validate_version(project: Project, version: int, window: Window | None, at: 
         return verdict
 
 
-def _score(
-    versions: Mapping[str, ModelVersion], rows: Rows, at: Workplace
-) -> tuple[Floats, dict[str, Floats]]:
+def _load(role: str, version: ModelVersion, at: Workplace) -> AnyScorer:
+    try:
+        return registry.load(at.registry, version)
+    except registry.ArtifactError as error:
+        raise ProjectError(f"The {role} cannot be judged: {error}") from error
+
+
+def _score(scorers: Mapping[str, AnyScorer], rows: Rows, at: Workplace) -> tuple[Floats, dict[str, Floats]]:
     label, predictions = np.empty(0), {}
-    for role, each in versions.items():
-        at.progress(f"Scoring with version {each.version}", 0, 1)
-        try:
-            scorer = registry.load(at.registry, each)
-        except registry.ArtifactError as error:
-            raise ProjectError(f"The {role} cannot be judged: {error}") from error
+    for role, scorer in scorers.items():
+        at.progress(f"Scoring with the {role}", 0, 1)
         label, predictions[role] = predict_all(scorer, rows)
     return label, predictions
 
@@ -122,15 +127,6 @@ def _threshold(version: ModelVersion, at: Workplace) -> float | None:
     """Return where the training of a version would have its predictions cut; None where it did not say."""
     run = at.registry.client.get_run(version.run_id) if version.run_id else None
     return run.data.metrics.get(THRESHOLD) if run else None
-
-
-def _draw(project: Project, candidate: ModelVersion, findings: Findings, rows: Rows, at: Workplace) -> None:
-    if findings.slices:
-        figure = plots.slices(findings, project.metrics[0])
-        mlflow.log_figure(figure, "plots/slices.png")
-    scorer = registry.load(at.registry, candidate)
-    if isinstance(scorer, registry.Scorer):
-        mlflow.log_figure(draw_contributions(scorer, next(rows())), "plots/contributions.png")
 
 
 def _some(project: Project, rows: Rows) -> pa.Table:

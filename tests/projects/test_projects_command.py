@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from commands import As, Ran
 
+import deploy
 import registry
 from projects.__main__ import main
 from projects.declaration import read_project
@@ -318,6 +319,30 @@ def test_a_champion_that_has_seen_the_days_is_no_yardstick(
     _, version = sampled
     ran = validate(author, version.version)
     assert "compared with nothing: version 1 in Production was trained on days of this window" in ran.out
+
+
+def test_a_champion_that_cannot_be_loaded_is_named(
+    author: As,
+    stack: deploy.Stack,
+    again: tuple[Ran, ModelVersion],
+    first: ModelVersion,
+    tmp_path: Path,
+) -> None:
+    _, version = again
+    client = Store.connect(S3Settings.from_environment(stack.environment("admin"))).client
+    objects = client.list_objects_v2(Bucket="mlflow", Prefix="artifacts/")["Contents"]
+    model_id = first.source.rpartition("/")[2]
+    [key] = [o["Key"] for o in objects if f"/{model_id}/" in o["Key"] and o["Key"].endswith("model.ubj")]
+    whole = client.get_object(Bucket="mlflow", Key=key)["Body"].read()
+    client.put_object(Bucket="mlflow", Key=key, Body=whole[:-1])
+    try:
+        # Whoever has fetched it before still has what was approved.
+        elsewhere = {"GREENROOM_CACHE_DIR": str(tmp_path)}
+        ran = author(main, "validate", "flight_delay", "--version", str(version.version), **elsewhere)
+    finally:
+        client.put_object(Bucket="mlflow", Key=key, Body=whole)
+    assert ran.code == 1
+    assert "The champion cannot be judged: flight-delay version 1" in ran.err, ran.err
 
 
 def test_a_window_beyond_the_data_is_not_taken_for_whole(author: As, in_production: int) -> None:
