@@ -22,8 +22,8 @@ from benchmarks.reference_figures import Found
 from benchmarks.reference_flights import FEATURES, LABEL, LATE, ROWS, Split, read_flights, split
 from evidence import METRICS
 from projects.declaration import read_project
-from projects.labelled import BATCH_ROWS
-from projects.labelling import LABEL as ROW_LABEL
+from projects.rows.labelled import BATCH_ROWS
+from projects.rows.labelling import LABEL as ROW_LABEL
 from projects.training import train
 from registry.scorer import Column, encode
 

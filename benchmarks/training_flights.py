@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from projects.delivery import Delivery
+from projects.rows.delivery import Delivery
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

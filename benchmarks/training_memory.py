@@ -22,8 +22,8 @@ from benchmarks.training_peak import MeasurementError, run_measured
 from benchmarks.training_rows import write_encoded
 from deploy.settings import UNSET
 from projects.declaration import read_project
-from projects.delivery import deliver
 from projects.parts import Window
+from projects.rows.delivery import deliver
 from storage import S3Settings, Store, data_uri
 
 if TYPE_CHECKING:

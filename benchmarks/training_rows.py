@@ -10,8 +10,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from benchmarks import training_bare as bare
-from projects.labelled import BATCH_ROWS, find_or_write
-from projects.labelling import LABEL
+from projects.rows.labelled import BATCH_ROWS, find_or_write
+from projects.rows.labelling import LABEL
 from storage import S3Settings, Store
 
 if TYPE_CHECKING:
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from projects.declaration import Project
-    from projects.labelled import LabelledSet
     from projects.parts import Part
+    from projects.rows.labelled import LabelledSet
 
 
 def write_encoded(project: Project, part: Part, environment: Mapping[str, str], folder: Path) -> int:

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from types import ModuleType
 
     from evidence import Gate, Task
-    from projects.delivery import Delivery
     from projects.parts import Part
-    from projects.search import Search
+    from projects.rows.delivery import Delivery
+    from projects.tuning.search import Search
 
 ROOT = Path(__file__).parent
 

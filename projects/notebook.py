@@ -9,7 +9,7 @@ import mlflow
 import registry
 from projects.artifact import log_model
 from projects.errors import ProjectError
-from projects.labelled import find_or_write
+from projects.rows.labelled import find_or_write
 from projects.runs import log_fit, rows_of, run
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from projects.checks import as_list, as_mapping, check_number, check_text, is_nu
 from projects.declaration import FeatureKind, Project, task_of
 from projects.errors import DeclarationError
 from projects.parts import Window
-from projects.search import parse_search
+from projects.tuning.search import parse_search
 
 if TYPE_CHECKING:
     from typing import Any

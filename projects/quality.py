@@ -8,13 +8,13 @@ import pyarrow as pa
 
 from evidence import associations
 from projects.errors import DeclarationError
-from projects.labelling import KEY, LABEL
+from projects.rows.labelling import KEY, LABEL
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from projects.declaration import Project
-    from projects.labelled import LabelledSet
+    from projects.rows.labelled import LabelledSet
     from projects.training import Rows
 
 # From here on, a training says that a feature looks like the label.

@@ -15,7 +15,7 @@ import registry
 from projects.artifact import save_model
 from projects.declared import DECLARATION, declared_by
 from projects.errors import ProjectError
-from projects.labelled import open_set
+from projects.rows.labelled import open_set
 from projects.runs import describe_surroundings, example_of, rows_of, run
 from projects.training import sampled, train
 from registry import Manifest
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
 
     from projects.declaration import Project
-    from projects.labelled import LabelledSet
+    from projects.rows.labelled import LabelledSet
     from projects.runs import Workplace
     from registry import ModelVersion
 

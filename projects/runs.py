@@ -20,9 +20,9 @@ from evidence import choose_threshold, metrics_for
 from projects import plots
 from projects.artifact import log_model
 from projects.declared import DECLARATION, TUNED, declared_by
-from projects.labelled import find_or_write
-from projects.labelling import LABEL
 from projects.quality import suspicion
+from projects.rows.labelled import find_or_write
+from projects.rows.labelling import LABEL
 from projects.training import sampled, train
 from storage import S3Settings, Store
 
@@ -34,8 +34,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from projects.declaration import Project
-    from projects.labelled import LabelledSet
     from projects.parts import Part
+    from projects.rows.labelled import LabelledSet
     from projects.training import Rows
     from registry import AnyScorer, ModelVersion, Registry
 

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 import xgboost as xgb
 
 from projects.errors import UnfitTrainingDataError
-from projects.labelling import LABEL
+from projects.rows.labelling import LABEL
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

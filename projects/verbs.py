@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def deliver(options: argparse.Namespace) -> int:
     """Put the example data of a project on S3."""
     from projects.declaration import read_project
-    from projects.delivery import deliver
+    from projects.rows.delivery import deliver
     from storage import S3Settings, Store, data_uri
 
     project = read_project(options.project)
@@ -65,7 +65,7 @@ def tune(options: argparse.Namespace) -> int:
     part = project.training_part(options.since, options.until)
     import optuna  # a second
 
-    from projects.tuning import tune
+    from projects.tuning.tune import tune
 
     # Our own line says how far it is.
     optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -125,7 +125,7 @@ def reproduce(options: argparse.Namespace) -> int:
 def new(options: argparse.Namespace) -> int:
     """Draft a project from data."""
     from projects.declaration import ROOT
-    from projects.new import new_project
+    from projects.drafts.new import new_project
     from storage import S3Settings, Store
 
     store = Store.connect(S3Settings.from_environment(os.environ))
@@ -157,7 +157,7 @@ def new(options: argparse.Namespace) -> int:
 
 def lineage(options: argparse.Namespace) -> int:
     """Say what something was made of, or what was made of it."""
-    from projects.tracing import to_lines, to_plain, trace
+    from projects.lineage.tracing import to_lines, to_plain, trace
 
     with _workplace() as at:
         chain = trace(options.what, options.date, options.key, at, down=options.down)

@@ -15,7 +15,7 @@ import pyarrow as pa
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from projects.delivery import Delivery
+    from projects.rows.delivery import Delivery
 
 # The rows say no day. They are delivered in ten parts, as ten days of a shop's stock.
 FIRST_DAY, PARTS = "2024-01-01", 10
@@ -23,7 +23,7 @@ FIRST_DAY, PARTS = "2024-01-01", 10
 
 def deliveries() -> Iterator[Delivery]:
     """Play upstream: the rows in ten deliveries, the price among them."""
-    from projects.delivery import Delivery
+    from projects.rows.delivery import Delivery
 
     diamonds = read_source()
     days = pd.date_range(FIRST_DAY, periods=PARTS).strftime("%Y-%m-%d")

@@ -15,7 +15,7 @@ import pyarrow as pa
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from projects.delivery import Delivery
+    from projects.rows.delivery import Delivery
 
 KEY = "flight_id"
 LATE_MINUTES = 15
@@ -26,7 +26,7 @@ AFTER_DEPARTURE = ["dep_time", "dep_delay", "arr_time", "arr_delay", "air_time",
 
 def deliveries() -> Iterator[Delivery]:
     """Play upstream: every day's feature rows, and its outcomes as they were known afterwards."""
-    from projects.delivery import Delivery
+    from projects.rows.delivery import Delivery
 
     flights, weather = read_source("flights.csv.zip"), read_source("weather.csv")
     days = departure_day(flights)

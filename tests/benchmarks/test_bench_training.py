@@ -11,7 +11,7 @@ import pytest
 from benchmarks.training_figures import Figures, Peaks, as_json, is_held, print_table
 from benchmarks.training_flights import repeated
 from benchmarks.training_peak import MeasurementError, run_measured
-from projects.delivery import Delivery
+from projects.rows.delivery import Delivery
 
 MIB = 2**20
 FEATURES = pa.table({"id": ["a", "b"], "origin": ["JFK", None], "temp": [50.0, None], "precip": [0.0, 1.0]})

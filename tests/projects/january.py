@@ -14,7 +14,7 @@ import xgboost as xgb
 
 from projects.declaration import Project, read_project
 from projects.flight_delay import dataset
-from projects.labelling import LABEL
+from projects.rows.labelling import LABEL
 from projects.training import train
 
 if TYPE_CHECKING:

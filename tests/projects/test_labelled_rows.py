@@ -18,12 +18,12 @@ from commands import As, Ran
 import deploy
 from projects.__main__ import main
 from projects.declaration import read_project
-from projects.delivery import Delivery, deliver
 from projects.errors import ProjectError, UnfitTrainingDataError
 from projects.flight_delay import dataset
-from projects.labelled import LabelledSet, find_or_write
-from projects.labelling import LABEL
 from projects.parts import Window
+from projects.rows.delivery import Delivery, deliver
+from projects.rows.labelled import LabelledSet, find_or_write
+from projects.rows.labelling import LABEL
 from storage import S3Settings, Store
 
 DAYS = ("2013-01-01", "2013-01-02")

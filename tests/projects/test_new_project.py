@@ -23,8 +23,8 @@ from expectations.measuring import measure
 from projects import declaration
 from projects.__main__ import main
 from projects.declaration import parse_text, read_project
-from projects.drafting import draft_project
-from projects.spelling import spell_package, spell_project
+from projects.drafts.drafting import draft_project
+from projects.drafts.spelling import spell_package, spell_project
 from registry.__main__ import main as registry
 from storage import S3Settings, Store
 

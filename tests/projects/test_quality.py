@@ -14,8 +14,8 @@ import pytest
 
 from evidence import Gate
 from projects.declaration import Project, read_project
-from projects.labelled import find_or_write
 from projects.quality import measure_quality
+from projects.rows.labelled import find_or_write
 from projects.runs import Workplace, train_version
 from projects.validation import validate_version
 

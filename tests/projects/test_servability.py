@@ -13,10 +13,10 @@ from mlflow.models import Model
 
 from evidence import Verdict
 from projects.artifact import save_model
-from projects.clean_environment import ImpossibleRequirementsError, clean_environment
 from projects.errors import ProjectError
-from projects.servability import try_serving
 from projects.training import train
+from projects.validation.clean_environment import ImpossibleRequirementsError, clean_environment
+from projects.validation.servability import try_serving
 from registry.scorer import Scorer, read_artifact
 
 if TYPE_CHECKING:

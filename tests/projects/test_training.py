@@ -12,7 +12,7 @@ import xgboost as xgb
 from commands import REPOSITORY, run_command
 
 from projects.errors import UnfitTrainingDataError
-from projects.labelling import LABEL
+from projects.rows.labelling import LABEL
 from projects.training import sampled, train
 
 

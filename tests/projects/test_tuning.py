@@ -21,13 +21,13 @@ from commands import REPOSITORY, As
 from projects.__main__ import main
 from projects.declaration import Project, read_project
 from projects.errors import ProjectError, UnfitTrainingDataError
-from projects.held_back import hold_back
-from projects.labelled import find_or_write
-from projects.labelling import LABEL
 from projects.parts import Window
+from projects.rows.labelled import find_or_write
+from projects.rows.labelling import LABEL
 from projects.runs import Workplace
-from projects.search import Choice, Range, Search
-from projects.tuning import tune
+from projects.tuning.held_back import hold_back
+from projects.tuning.search import Choice, Range, Search
+from projects.tuning.tune import tune
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -159,7 +159,7 @@ import os, signal, sys
 sys.path.insert(0, "tests/projects")
 import optuna
 from projects.runs import Workplace
-from projects.tuning import tune
+from projects.tuning.tune import tune
 from test_tuning import DAYS, sales
 
 report = optuna.Trial.report

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING
 
 from expectations import draft_files, infer_suites, read_facts
 from projects.declaration import parse_text
-from projects.drafting import draft_project
+from projects.drafts.drafting import draft_project
+from projects.drafts.spelling import spell_job, spell_package, spell_project
 from projects.errors import DeclarationError, ProjectError
-from projects.spelling import spell_job, spell_package, spell_project
 from storage import data_uri
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    from projects.drafting import Draft
+    from projects.drafts.drafting import Draft
     from storage import Store
 
 

@@ -8,7 +8,7 @@ import pyarrow.compute as pc
 
 import registry
 from projects.errors import ProjectError
-from projects.lineage import Link, find_run
+from projects.lineage.ascent import Link, find_run
 from storage import S3Settings, live_columns
 
 if TYPE_CHECKING:

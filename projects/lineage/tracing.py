@@ -6,9 +6,9 @@ import re
 from typing import TYPE_CHECKING
 
 import registry
-from projects.descent import from_digest, from_run, from_version, readers_of
 from projects.errors import ProjectError, UsageError
-from projects.lineage import Link, of_predictions, of_run, of_version
+from projects.lineage.ascent import Link, of_predictions, of_run, of_version
+from projects.lineage.descent import from_digest, from_run, from_version, readers_of
 
 if TYPE_CHECKING:
     import datetime as dt

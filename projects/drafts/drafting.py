@@ -11,7 +11,7 @@ from evidence import LEAST_BLOCKS
 from expectations import is_binary
 from projects.errors import DeclarationError
 from projects.parts import Window
-from projects.sources import PARTITION
+from projects.rows.sources import PARTITION
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -11,18 +11,18 @@ import pyarrow.compute as pc
 import registry
 from evidence import Sample, Verdict, judge, measure, metrics_for, overall
 from projects import plots
-from projects.card import Judgement, write_card
-from projects.comparison import choose_part, find_champion
-from projects.contributions import draw_contributions
 from projects.errors import ProjectError
-from projects.figures import CANDIDATE, flat_metrics, log_metrics
-from projects.labelled import find_or_write
-from projects.labelling import DAY
 from projects.parsing import MONTH
 from projects.quality import measure_quality
+from projects.rows.labelled import find_or_write
+from projects.rows.labelling import DAY
 from projects.runs import THRESHOLD, Workplace, log_dataset, predict_all, rows_of, run
-from projects.servability import ROWS, check_servability
 from projects.training import refuse_constant
+from projects.validation.card import Judgement, write_card
+from projects.validation.comparison import choose_part, find_champion
+from projects.validation.contributions import draw_contributions
+from projects.validation.figures import CANDIDATE, flat_metrics, log_metrics
+from projects.validation.servability import ROWS, check_servability
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from projects.declaration import Project
-    from projects.labelled import LabelledSet
     from projects.parts import Window
+    from projects.rows.labelled import LabelledSet
     from projects.training import Rows
     from registry import AnyScorer, ModelVersion, Validation
 

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from projects.declaration import Project
-    from projects.labelled import LabelledSet
-    from projects.search import Search
+    from projects.rows.labelled import LabelledSet
+    from projects.tuning.search import Search
 
 WHERE = "GREENROOM_STUDIES"
 # A trial whose process has not been heard of for this long is taken for dead, and not counted.

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from projects.errors import UnfitTrainingDataError
 from projects.parts import Side
-from projects.sources import PARTITION, by_day
+from projects.rows.sources import PARTITION, by_day
 from storage import read_rows
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from projects.declaration import Project
     from projects.parts import Part
-    from projects.sources import Sources
+    from projects.rows.sources import Sources
     from storage import ObjectVersion, Store
 
     Group = tuple[str, list[ObjectVersion]]

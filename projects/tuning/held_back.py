@@ -10,15 +10,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from projects.errors import UnfitTrainingDataError
-from projects.labelling import DAY, KEY, LABEL
 from projects.parts import Window
+from projects.rows.labelling import DAY, KEY, LABEL
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from projects.declaration import Project
-    from projects.labelled import LabelledSet
     from projects.parts import Part
+    from projects.rows.labelled import LabelledSet
     from projects.training import Rows
 
 _SHARE = 0.2

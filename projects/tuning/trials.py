@@ -9,8 +9,8 @@ import xgboost as xgb
 
 from evidence import metrics_for
 from projects.errors import ProjectError
-from projects.search import Range
 from projects.training import bin_rows, boost
+from projects.tuning.search import Range
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
     from evidence import Metric
     from projects.declaration import Project
-    from projects.search import Choice, Search, Value
     from projects.training import Binned, Rows
+    from projects.tuning.search import Choice, Search, Value
 
     Floats = npt.NDArray[np.float64]
     # What XGBoost keeps of the metrics: by rows, by name, one number a round.

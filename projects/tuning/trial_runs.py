@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 from mlflow.entities import Metric, Param, RunStatus
 from mlflow.utils.mlflow_tags import MLFLOW_PARENT_RUN_ID, MLFLOW_RUN_NAME
 
-from projects.studies import finished
+from projects.tuning.studies import finished
 
 if TYPE_CHECKING:
     import optuna
 
     from projects.runs import Workplace
-    from projects.trials import Tried
+    from projects.tuning.trials import Tried
 
 # What MLflow takes in one request.
 _MOST_POINTS = 1000

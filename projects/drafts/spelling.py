@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 import yaml
 
-from projects.drafting import HELD_OUT
-from projects.sources import PARTITION
+from projects.drafts.drafting import HELD_OUT
+from projects.rows.sources import PARTITION
 
 if TYPE_CHECKING:
     from expectations import ColumnFacts
-    from projects.drafting import Draft
+    from projects.drafts.drafting import Draft
 
 _LISTED = 6
 _METRICS = {

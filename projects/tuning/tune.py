@@ -13,19 +13,19 @@ from optuna.trial import TrialState
 
 from projects.declared import TUNED
 from projects.errors import ProjectError
-from projects.held_back import check_days, hold_back
-from projects.labelled import find_or_write
+from projects.rows.labelled import find_or_write
 from projects.runs import describe_surroundings, log_dataset, run
-from projects.search_plots import draw_search
-from projects.studies import finished, open_study
-from projects.trial_runs import adopt_trials, log_trial
-from projects.trials import Trials
+from projects.tuning.held_back import check_days, hold_back
+from projects.tuning.plots import draw_search
+from projects.tuning.studies import finished, open_study
+from projects.tuning.trial_runs import adopt_trials, log_trial
+from projects.tuning.trials import Trials
 
 if TYPE_CHECKING:
     from projects.declaration import Project
     from projects.parts import Part
     from projects.runs import Workplace
-    from projects.search import Value
+    from projects.tuning.search import Value
 
 
 @dataclass(frozen=True)

@@ -13,16 +13,16 @@ import pyarrow as pa
 
 import registry
 from evidence import GateResult, Verdict
-from projects.clean_environment import ImpossibleRequirementsError, clean_environment
-from projects.endpoint import EndpointError, as_json, serve
+from projects.validation.clean_environment import ImpossibleRequirementsError, clean_environment
+from projects.validation.endpoint import EndpointError, as_json, serve
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
     from typing import Any
 
-    from projects.endpoint import Endpoint
     from projects.runs import Workplace
+    from projects.validation.endpoint import Endpoint
     from registry import AnyScorer, ModelVersion
 
 # How many real rows are asked for at once, and how often one alone, after some that warm up.

@@ -14,8 +14,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from projects.errors import ProjectError, UnfitTrainingDataError
-from projects.labelling import KEY, LABEL, labelled_rows, schema_of
-from projects.sources import find_sources
+from projects.rows.labelling import KEY, LABEL, labelled_rows, schema_of
+from projects.rows.sources import find_sources
 from storage import (
     CommitConflictError,
     ObjectNotFoundError,
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from projects.declaration import Project
     from projects.parts import Part
-    from projects.sources import Sources
+    from projects.rows.sources import Sources
     from storage import Store
 
 # Counts up when the same sources would give other rows.

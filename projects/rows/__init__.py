@@ -1,0 +1,1 @@
+"""Rows: what upstream delivered, read once, labelled, written down, and found again."""
