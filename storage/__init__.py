@@ -1,5 +1,6 @@
 """S3 objects and Delta tables: list, stream, snapshot, commit. Knows nothing of models or checks."""
 
+from storage.commit import commit_parts, count_commits
 from storage.delta import commit_partition, live_columns
 from storage.errors import (
     CommitConflictError,
@@ -13,6 +14,7 @@ from storage.errors import (
 from storage.files import BrokenRow, RowBatch, read_rows
 from storage.objects import Store
 from storage.once import count_rows, stream_rows, write_once
+from storage.parts import Part, write_part
 from storage.settings import S3Settings, data_uri
 from storage.snapshot import ObjectVersion, Snapshot
 
@@ -22,6 +24,7 @@ __all__ = [
     "ObjectChangedError",
     "ObjectNotFoundError",
     "ObjectVersion",
+    "Part",
     "RowBatch",
     "S3Settings",
     "Snapshot",
@@ -31,10 +34,13 @@ __all__ = [
     "Store",
     "UnreadableFileError",
     "commit_partition",
+    "commit_parts",
+    "count_commits",
     "count_rows",
     "data_uri",
     "live_columns",
     "read_rows",
     "stream_rows",
     "write_once",
+    "write_part",
 ]

@@ -48,18 +48,17 @@ def commit_partition(
     column, value = partition
     quoted = value.replace("'", "''")
     with translated("commit to", table_uri):
-        table = _open_or_create(table_uri, rows.schema, partition_by, settings)
+        table = open_or_create(table_uri, rows.schema, partition_by, settings)
         # Overwriting an *empty* partition conflicts with nothing that Delta sees, so two writers
         # would both succeed and double the rows. Both raising the same transaction id does conflict.
-        app_id = f"{column}={value}"
-        writes = table.transaction_version(app_id) or 0
+        writes = table.transaction_version(app_id(partition)) or 0
         write_deltalake(
             table,
             rows,
             mode="overwrite",
             predicate=f"{column} = '{quoted}'",
             commit_properties=CommitProperties(
-                app_transactions=[Transaction(app_id, writes + 1)],
+                app_transactions=[Transaction(app_id(partition), writes + 1)],
             ),
         )
         # Writing moves `table` to the version of this commit, whatever others committed since.
@@ -86,9 +85,15 @@ def live_columns(
         return dataset.to_table(columns=list(columns))
 
 
-def _open_or_create(
+def app_id(partition: tuple[str, str]) -> str:
+    """Return the name under which the commits to a partition are counted."""
+    return "=".join(partition)
+
+
+def open_or_create(
     table_uri: str, schema: pa.Schema, partition_by: Sequence[str], settings: S3Settings
 ) -> DeltaTable:
+    """Open a table; make an empty one where there is none. Several may do so at once."""
     from deltalake import CommitProperties, DeltaTable
     from deltalake.exceptions import DeltaError
 

@@ -102,6 +102,15 @@ class Store:
             return io.BytesIO(self._get(pinned, None))
         return io.BufferedReader(_RangedObject(self, pinned), _READ_AHEAD_BYTES)
 
+    def tail(self, uri: str, size_bytes: int) -> tuple[bytes, int]:
+        """Read the last `size_bytes` of an object, or all if it has fewer; return them and its whole size."""
+        bucket, key = split_uri(uri)
+        with translated("read", uri):
+            response = self.client.get_object(Bucket=bucket, Key=key, Range=f"bytes=-{size_bytes}")
+            body = response["Body"].read()
+        # "bytes 5-9/10"
+        return body, int(response["ContentRange"].rsplit("/", 1)[1])
+
     def write(self, uri: str, body: bytes) -> None:
         """Put one object. It appears whole or not at all."""
         bucket, key = split_uri(uri)
