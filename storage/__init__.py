@@ -11,7 +11,7 @@ from storage.errors import (
     StorageUnavailableError,
     UnreadableFileError,
 )
-from storage.files import BrokenRow, RowBatch, read_rows
+from storage.files import BrokenRow, RowBatch, read_rows, row_groups
 from storage.objects import Store
 from storage.once import count_rows, stream_rows, write_once
 from storage.parts import Part, write_part
@@ -40,6 +40,7 @@ __all__ = [
     "data_uri",
     "live_columns",
     "read_rows",
+    "row_groups",
     "stream_rows",
     "write_once",
     "write_part",

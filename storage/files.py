@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -10,14 +11,14 @@ import numpy as np
 import pyarrow as pa
 
 from storage.errors import UnreadableFileError
+from storage.parquet_rows import group_rows, read_parquet
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from typing import Any, BinaryIO
 
     import numpy.typing as npt
 
-_BATCH_ROWS = 65_536
 _CSV_BLOCK_BYTES = 4 * 2**20
 
 
@@ -42,22 +43,49 @@ class RowBatch:
     broken: tuple[BrokenRow, ...] = ()
 
 
-def read_rows(file: BinaryIO, name: str) -> Iterator[RowBatch]:
+def read_rows(
+    file: BinaryIO,
+    name: str,
+    groups: Sequence[int] | None = None,
+    columns: Sequence[str] | None = None,
+) -> Iterator[RowBatch]:
     """Stream the rows of a file; its format is told by the ending of `name` (.parquet, .csv).
 
-    A file with no rows yields one empty batch, so that its columns are known. Blank lines of a CSV
-    file are no rows. Raises `UnreadableFileError`, naming the file, where the bytes are not of that format.
+    `groups` reads only those row groups of a Parquet file, in ascending order; positions still count over
+    the whole file. `columns` reads only those columns of one, in that order. A file with no rows yields one
+    empty batch, so that its columns are known. Blank lines of a CSV file are no rows. Raises
+    `UnreadableFileError`, naming the file, where the bytes are not of that format, or do not have those
+    groups and columns.
     """
-    readers = {"parquet": _read_parquet, "csv": _read_csv}
+    with _named(name) as ending:
+        if ending == "csv" and not groups is columns is None:
+            raise pa.ArrowInvalid("only of Parquet files can some row groups or columns be read")
+        for batch in _read_parquet(file, groups, columns) if ending == "parquet" else _read_csv(file):
+            _refuse_duplicate_columns(batch.table.column_names, name)
+            yield batch
+
+
+def row_groups(file: BinaryIO, name: str) -> tuple[int, ...]:
+    """Return how many rows each row group of a Parquet file has; only its footer is read.
+
+    Raises `UnreadableFileError` as `read_rows` does. A CSV file has no row groups.
+    """
+    with _named(name) as ending:
+        if ending != "parquet":
+            raise pa.ArrowInvalid("only Parquet files have row groups")
+        return group_rows(file)
+
+
+@contextmanager
+def _named(name: str) -> Iterator[str]:
+    """Give the format that a name tells; say errors in the words of a file of that name."""
     ending = name.rsplit(".", 1)[-1].lower()
-    if ending not in readers:
+    if ending not in {"parquet", "csv"}:
         raise UnreadableFileError(
             f"{name} cannot be read: its name ends in {ending!r}; expected .parquet or .csv"
         )
     try:
-        for batch in readers[ending](file):
-            _refuse_duplicate_columns(batch.table.column_names, name)
-            yield batch
+        yield ending
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         found = " ".join(str(error).split())[:300]
         raise UnreadableFileError(
@@ -73,17 +101,11 @@ def _refuse_duplicate_columns(names: list[str], file_name: str) -> None:
         )
 
 
-def _read_parquet(file: BinaryIO) -> Iterator[RowBatch]:
-    import pyarrow.parquet as pq
-
-    parquet = pq.ParquetFile(file)
-    start = 0
-    for batch in parquet.iter_batches(batch_size=_BATCH_ROWS):
-        table = pa.Table.from_batches([batch])
+def _read_parquet(
+    file: BinaryIO, groups: Sequence[int] | None, columns: Sequence[str] | None
+) -> Iterator[RowBatch]:
+    for start, table in read_parquet(file, groups, columns):
         yield RowBatch(table, np.arange(start, start + len(table)))
-        start += len(table)
-    if start == 0:
-        yield RowBatch(parquet.schema_arrow.empty_table(), np.arange(0))
 
 
 def _read_csv(file: BinaryIO) -> Iterator[RowBatch]:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from storage import RowBatch, UnreadableFileError, read_rows
+from storage import RowBatch, UnreadableFileError, read_rows, row_groups
 
 EXAMPLES = 2000 if os.environ.get("GREENROOM_EXHAUSTIVE") else 150
 
@@ -181,7 +181,7 @@ def test_parquet_columns_of_one_name() -> None:
 
 
 def test_parquet_rows_have_their_positions_and_types(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("storage.files._BATCH_ROWS", 300)
+    monkeypatch.setattr("storage.parquet_rows._BATCH_ROWS", 300)
     table = pa.table({"n": pa.array([None, *range(999)], pa.int16()), "t": pa.array(["x"] * 1000)})
     batches = read(parquet(table, row_group_size=250), "dir.csv/X.PARQUET")
     assert len(batches) > 3
@@ -194,3 +194,55 @@ def test_parquet_without_rows_has_its_columns() -> None:
     empty = pa.table({"n": pa.array([], pa.int64()), "nested": pa.array([], pa.list_(pa.float64()))})
     (batch,) = read(parquet(empty), "x.parquet")
     assert (batch.table.schema, len(batch.table), len(batch.positions)) == (empty.schema, 0, 0)
+
+
+COUNTED = parquet(
+    pa.table({"n": list(range(1000)), "word": [str(n) for n in range(1000)]}), row_group_size=130
+)
+
+
+@pytest.mark.parametrize("fetch_bytes", [1, 2**10, 2**30])
+@pytest.mark.parametrize("large_bytes", [1, 2**30])
+@given(
+    groups=st.none() | st.lists(st.integers(0, 7), unique=True).map(sorted),
+    columns=st.sampled_from([None, ["n"], ["word", "n"]]),
+)
+@settings(max_examples=max(10, EXAMPLES // 10), deadline=None)
+def test_row_groups_are_read_alone_and_keep_their_positions(
+    fetch_bytes: int, large_bytes: int, groups: list[int] | None, columns: list[str] | None
+) -> None:
+    assert row_groups(io.BytesIO(COUNTED), "x.parquet") == (130,) * 7 + (90,)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("storage.parquet_rows._FETCH_BYTES", fetch_bytes)
+        patch.setattr("storage.parquet_rows._LARGE_GROUP_BYTES", large_bytes)
+        patch.setattr("storage.parquet_rows._BATCH_ROWS", 60)
+        batches = list(read_rows(io.BytesIO(COUNTED), "x.parquet", groups, columns))
+    chosen = range(8) if groups is None else groups
+    expected = [n for group in chosen for n in range(group * 130, min(1000, group * 130 + 130))]
+    assert [n for batch in batches for n in batch.positions] == expected
+    assert [n for batch in batches for n in batch.table["n"].to_pylist()] == expected
+    assert {tuple(batch.table.column_names) for batch in batches} == {tuple(columns or ["n", "word"])}
+
+
+@pytest.mark.parametrize(
+    ("groups", "columns", "said"),
+    [
+        ([3, 8], None, r"x\.parquet .*has 8 row groups, and not one numbered 8 \(from 0\)"),
+        ([-1], None, "not one numbered -1"),
+        (None, ["n", "gone"], r"has the column 'gone' 0 times, expected once; its columns are n, word"),
+    ],
+)
+def test_row_groups_and_columns_that_are_not_there(
+    groups: list[int] | None, columns: list[str] | None, said: str
+) -> None:
+    with pytest.raises(UnreadableFileError, match=said):
+        list(read_rows(io.BytesIO(COUNTED), "x.parquet", groups, columns))
+
+
+def test_a_csv_file_has_no_row_groups() -> None:
+    with pytest.raises(UnreadableFileError, match=r"x\.csv .*only Parquet files have row groups"):
+        row_groups(io.BytesIO(b"a\n1\n"), "x.csv")
+    with pytest.raises(UnreadableFileError, match="only of Parquet files can some row groups or columns"):
+        list(read_rows(io.BytesIO(b"a\n1\n"), "x.csv", columns=["a"]))
+    with pytest.raises(UnreadableFileError, match=r"x\.parquet is not a whole PARQUET file"):
+        row_groups(io.BytesIO(b"a\n1\n"), "x.parquet")
