@@ -21,7 +21,7 @@ from deploy.service import Launch, Service, base_environment
 from deploy.state import StateFolder, write_private
 
 # The first start creates the database, which takes most of its time on a busy machine.
-_TIMEOUT_S = 120.0
+_TIMEOUT_S = 300.0
 # Passwords are hashed slowly on purpose; this is how long one check is remembered.
 _LOGIN_CACHE_S = 60
 

@@ -25,7 +25,7 @@ from deploy.service import Launch, Service, base_environment, wait_until_ready
 from deploy.stack import address
 from deploy.state import StateFolder, write_private
 
-_TIMEOUT_S = 120.0
+_TIMEOUT_S = 300.0
 _POLL_S = 0.02
 
 

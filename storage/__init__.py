@@ -1,5 +1,6 @@
 """S3 objects and Delta tables: list, stream, snapshot, commit. Knows nothing of models or checks."""
 
+from storage.columns import file_columns, first_rows
 from storage.commit import commit_parts, count_commits
 from storage.delta import commit_partition, live_columns
 from storage.errors import (
@@ -38,6 +39,8 @@ __all__ = [
     "count_commits",
     "count_rows",
     "data_uri",
+    "file_columns",
+    "first_rows",
     "live_columns",
     "read_rows",
     "row_groups",

@@ -90,6 +90,19 @@ class Store:
             keys = {version["Key"] for page in pages for version in page.get("Versions", [])}
         return [f"s3://{bucket}/{key}" for key in sorted(keys)]
 
+    def pin(self, uri: str) -> ObjectVersion:
+        """Pin the newest version of one object. Raises `ObjectNotFoundError` where there is none."""
+        bucket, key = split_uri(uri)
+        with translated("read", uri):
+            found = self.client.head_object(Bucket=bucket, Key=key)
+        version_id = found.get("VersionId")
+        return ObjectVersion(
+            uri=uri,
+            version_id=None if version_id in {None, "", "null"} else version_id,
+            etag=found["ETag"].strip('"'),
+            size_bytes=found["ContentLength"],
+        )
+
     def open(self, pinned: ObjectVersion) -> BinaryIO:
         """Open exactly the pinned bytes for reading; seekable.
 
