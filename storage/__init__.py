@@ -13,6 +13,7 @@ from storage.errors import (
     UnreadableFileError,
 )
 from storage.files import BrokenRow, RowBatch, read_rows, row_groups
+from storage.notes import Notes
 from storage.objects import Store
 from storage.once import count_rows, stream_rows, write_once
 from storage.parts import Part, write_part
@@ -22,6 +23,7 @@ from storage.snapshot import ObjectVersion, Snapshot
 __all__ = [
     "BrokenRow",
     "CommitConflictError",
+    "Notes",
     "ObjectChangedError",
     "ObjectNotFoundError",
     "ObjectVersion",

@@ -148,6 +148,7 @@ def _from_text(said: str, text: str) -> StorageError:
         "NoSuchBucket": (ObjectNotFoundError, "there is no such bucket; create it"),
         "table already exists": (CommitConflictError, "there is a table already"),
         "error sending request": (StorageUnavailableError, "S3 does not answer; try again"),
+        "response body error": (StorageUnavailableError, "S3's answer broke off; try again"),
         "after 10 retries": (StorageUnavailableError, "S3 does not answer; try again"),
     }
     for mark, (kind, sentence) in marks.items():

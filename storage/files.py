@@ -58,7 +58,7 @@ def read_rows(
     groups and columns.
     """
     with _named(name) as ending:
-        if ending == "csv" and not groups is columns is None:
+        if ending == "csv" and (groups is not None or columns is not None):
             raise pa.ArrowInvalid("only of Parquet files can some row groups or columns be read")
         for batch in _read_parquet(file, groups, columns) if ending == "parquet" else _read_csv(file):
             _refuse_duplicate_columns(batch.table.column_names, name)
