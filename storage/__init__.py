@@ -19,10 +19,12 @@ from storage.once import count_rows, stream_rows, write_once
 from storage.parts import Part, write_part
 from storage.settings import S3Settings, data_uri
 from storage.snapshot import ObjectVersion, Snapshot
+from storage.vacuum import LiveFile, live_files, vacuum
 
 __all__ = [
     "BrokenRow",
     "CommitConflictError",
+    "LiveFile",
     "Notes",
     "ObjectChangedError",
     "ObjectNotFoundError",
@@ -44,9 +46,11 @@ __all__ = [
     "file_columns",
     "first_rows",
     "live_columns",
+    "live_files",
     "read_rows",
     "row_groups",
     "stream_rows",
+    "vacuum",
     "write_once",
     "write_part",
 ]
