@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     )
     from expectations.facts import ColumnFacts, TableFacts
     from expectations.inference import infer_suites, is_binary
+    from expectations.reasons import repeated_reason
     from expectations.report import CheckFailure, Report, RowFailure, render
+    from expectations.streaming import Inspection, Inspector, Tally
     from expectations.suite import Expectation, Severity, Suite, load_suite
     from expectations.tables import read_table
 
@@ -29,6 +31,8 @@ __all__ = [
     "Expectation",
     "ExpectationsError",
     "InferenceError",
+    "Inspection",
+    "Inspector",
     "Report",
     "RowFailure",
     "Severity",
@@ -36,6 +40,7 @@ __all__ = [
     "Suite",
     "SuiteError",
     "TableFacts",
+    "Tally",
     "UnreadableError",
     "check",
     "draft_files",
@@ -45,6 +50,7 @@ __all__ = [
     "read_facts",
     "read_table",
     "render",
+    "repeated_reason",
 ]
 
 _HOME = {
@@ -54,6 +60,8 @@ _HOME = {
     "Expectation": "suite",
     "ExpectationsError": "errors",
     "InferenceError": "errors",
+    "Inspection": "streaming",
+    "Inspector": "streaming",
     "Report": "report",
     "RowFailure": "report",
     "Severity": "suite",
@@ -61,6 +69,7 @@ _HOME = {
     "Suite": "suite",
     "SuiteError": "errors",
     "TableFacts": "facts",
+    "Tally": "streaming",
     "UnreadableError": "errors",
     "draft_files": "drafts",
     "infer_suites": "inference",
@@ -69,6 +78,7 @@ _HOME = {
     "read_facts": "delivered",
     "read_table": "tables",
     "render": "report",
+    "repeated_reason": "reasons",
 }
 
 

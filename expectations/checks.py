@@ -5,13 +5,14 @@ from __future__ import annotations
 import difflib
 import threading
 import warnings
+from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from expectations.errors import SuiteError
-from expectations.findings import batch_finding, row_finding, shape_findings, to_report
+from expectations.findings import batch_finding, row_finding, shape_findings, share_finding, to_report
 from expectations.frames import to_frame
-from expectations.reasons import batch_reason, rule, show
+from expectations.reasons import batch_reason, not_evaluated, show
 
 with warnings.catch_warnings():
     # Great Expectations imports sre_constants and sre_parse, deprecated since Python 3.11.
@@ -21,6 +22,11 @@ with warnings.catch_warnings():
     from great_expectations.core.expectation_suite import ExpectationSuite
     from great_expectations.data_context.types.base import ProgressBarsConfig
     from great_expectations.exceptions import ExpectationNotFoundError
+    from great_expectations.expectations.expectation import (
+        ColumnMapExpectation,
+        ColumnPairMapExpectation,
+        MulticolumnMapExpectation,
+    )
     from great_expectations.expectations.expectation import (
         Expectation as GxExpectation,
     )
@@ -63,11 +69,11 @@ def check(table: pa.Table, suite: Suite) -> Report:
     Raises `SuiteError` if Great Expectations does not know a type or a keyword of the suite, and
     `UnreadableError` if a column's type cannot be checked at all.
     """
-    declared = [_declare(suite, position) for position in range(len(suite.expectations))]
-    findings = shape_findings(table, suite)
-    names = table.column_names
-    if table.num_rows == 0 or len(set(names)) < len(names):
-        return to_report(table, suite, findings)
+    declared = [declare(suite, position) for position in range(len(suite.expectations))]
+    names, rows = table.column_names, table.num_rows
+    findings = shape_findings(names, rows, suite)
+    if rows == 0 or len(set(names)) < len(names):
+        return to_report(rows, suite, findings)
     present = [
         position
         for position, expectation in enumerate(suite.expectations)
@@ -76,11 +82,44 @@ def check(table: pa.Table, suite: Suite) -> Report:
     results = _validate(to_frame(table), [declared[position] for position in present])
     for position in present:
         findings += _interpret(suite.expectations[position], table, results[position])
-    return to_report(table, suite, findings)
+    return to_report(rows, suite, findings)
 
 
-def _declare(suite: Suite, position: int) -> Any:
-    """Turn plain data into Great Expectations' object, which refuses what it does not know."""
+@dataclass(frozen=True)
+class Observation:
+    """What an expectation finds in a table: rows that fail it of those it looks at, or why the batch does."""
+
+    positions: Sequence[int]
+    considered: int
+    trouble: str | None = None
+
+
+def observe(table: pa.Table, suite: Suite, position: int) -> Observation:
+    """Evaluate one expectation of a suite on a table that has rows and the columns, whatever `mostly`."""
+    expectation = suite.expectations[position]
+    # A condition on rows may be on any column.
+    is_on_all = "row_condition" in expectation.kwargs
+    frame = to_frame(table if is_on_all else table.select(expectation.columns))
+    result = _validate(frame, [declare(suite, position)])[position]
+    found = result.result
+    considered = (found.get("element_count") or 0) - (found.get("missing_count") or 0)
+    return Observation(
+        positions=found.get("unexpected_index_list") or (),
+        considered=considered,
+        trouble=_batch_trouble(expectation, table, result),
+    )
+
+
+def is_on_rows(kind: str) -> bool:
+    """Whether an expectation of this type is on each row: a map expectation of Great Expectations."""
+    return issubclass(
+        get_expectation_impl(kind),
+        ColumnMapExpectation | ColumnPairMapExpectation | MulticolumnMapExpectation,
+    )
+
+
+def declare(suite: Suite, position: int) -> Any:
+    """Turn plain data into Great Expectations' object; raises `SuiteError` for what that does not know."""
     expectation = suite.expectations[position]
     where = f"{suite.path}: expectations[{position}]"
     try:
@@ -102,6 +141,8 @@ def _declare(suite: Suite, position: int) -> Any:
             )
     try:
         return kind(**expectation.kwargs, meta={"position": position})
+    except OverflowError as error:
+        raise SuiteError(f"{where}.kwargs does not suit {expectation.type}: {error}") from error
     except pydantic.ValidationError as error:
         first = error.errors()[0]
         path = "".join(f".{part}" for part in first["loc"] if part != "__root__")
@@ -134,30 +175,26 @@ def _batch_definition() -> Any:
 
 def _interpret(expectation: Expectation, table: pa.Table, result: Any) -> list[Finding]:
     """Read a result: rows that fail, a batch that fails, or an expectation that did not run."""
-    if trouble := _trouble(result.exception_info):
-        columns = " and ".join(f"{name} ({table.field(name).type})" for name in expectation.columns)
-        subject = f"{columns}: " if columns else ""
-        message = f"{subject}{expectation.type} cannot be evaluated: {trouble}"
-        return [batch_finding(expectation, table, message)]
-    observed = result.result
-    positions = observed.get("unexpected_index_list")
-    if positions is None:
-        if result.success:
-            return []
-        reason = batch_reason(expectation, observed.get("observed_value"), observed.get("details"))
-        return [batch_finding(expectation, table, reason)]
+    if trouble := _batch_trouble(expectation, table, result):
+        return [batch_finding(expectation, table.num_rows, trouble)]
     findings = []
-    if positions:
+    if positions := result.result.get("unexpected_index_list"):
         findings.append(row_finding(expectation, table, positions))
-    mostly = expectation.kwargs.get("mostly", 1)
-    if not result.success and mostly < 1:
-        met = 100 - observed["unexpected_percent"]
-        message = (
-            f"{' and '.join(expectation.columns)}, {rule(expectation)}: met by {met:.1f}% of the "
-            f"rows, expected at least {mostly:.1%}"
-        )
-        findings.append(batch_finding(expectation, table, message))
+        if not result.success and expectation.kwargs.get("mostly", 1) < 1:
+            met = 100 - result.result["unexpected_percent"]
+            findings.append(share_finding(expectation, table.num_rows, met))
     return findings
+
+
+def _batch_trouble(expectation: Expectation, table: pa.Table, result: Any) -> str | None:
+    """Say why the whole batch fails: not evaluated, or an expectation that is not on rows."""
+    if trouble := _trouble(result.exception_info):
+        kinds = [table.field(name).type for name in expectation.columns]
+        return not_evaluated(expectation, kinds, trouble)
+    observed = result.result
+    if result.success or observed.get("unexpected_index_list") is not None:
+        return None
+    return batch_reason(expectation, observed.get("observed_value"), observed.get("details"))
 
 
 def _trouble(exception_info: dict[str, Any]) -> str:

@@ -20,26 +20,29 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A failure and its severity; one that lies in rows has their positions and reasons."""
+    """A failure and its severity; one that lies in rows has their positions and reasons.
+
+    Of rows that were reported before, batch by batch, both are empty.
+    """
 
     severity: Severity
     failure: CheckFailure
-    positions: Sequence[int] = ()
+    positions: Sequence[int] | None = None
     reasons: Sequence[str] = ()
 
 
-def shape_findings(table: pa.Table, suite: Suite) -> list[Finding]:
+def shape_findings(columns: Sequence[str], rows: int, suite: Suite) -> list[Finding]:
     """Find what is wrong before any value is looked at: no rows, doubled or missing columns."""
     findings = []
-    if table.num_rows == 0:
+    if rows == 0:
         # Great Expectations finds every expectation on a column met by no data.
         failure = CheckFailure("0 rows, expected at least 1", "row count", None, 0)
         findings.append(Finding(Severity.CRITICAL, failure))
-    names = Counter(table.column_names)
+    names = Counter(columns)
     for name, times in names.items():
         if times > 1:
             message = f"column {show(name)} appears {times} times, expected once"
-            failure = CheckFailure(message, "unique columns", name, table.num_rows)
+            failure = CheckFailure(message, "unique columns", name, rows)
             findings.append(Finding(Severity.CRITICAL, failure))
     missing: dict[str, Expectation] = {}
     # Critical ones first: one failure per column, as severe as the most severe that needs it.
@@ -48,8 +51,8 @@ def shape_findings(table: pa.Table, suite: Suite) -> list[Finding]:
             if name not in names:
                 missing.setdefault(name, expectation)
     for name, expectation in missing.items():
-        message = f"column {show(name)} is missing, found {show_list(table.column_names) or 'none'}"
-        failure = CheckFailure(message, expectation.type, name, table.num_rows)
+        message = f"column {show(name)} is missing, found {show_list(columns) or 'none'}"
+        failure = CheckFailure(message, expectation.type, name, rows)
         findings.append(Finding(expectation.severity, failure))
     return findings
 
@@ -57,35 +60,43 @@ def shape_findings(table: pa.Table, suite: Suite) -> list[Finding]:
 def row_finding(expectation: Expectation, table: pa.Table, positions: Sequence[int]) -> Finding:
     """Say of some rows of a table that they do not meet an expectation."""
     reasons = row_reasons(expectation, table, positions)
-    subject = " and ".join(expectation.columns)
-    failure = CheckFailure(
-        message=f"{subject}, {rule(expectation)}: {len(positions):,} of {table.num_rows:,} rows",
-        check=expectation.type,
-        column=_only_column(expectation),
-        count=len(positions),
-        examples=tuple(
-            f"row {position}: {reason}"
-            for position, reason in zip(positions[:EXAMPLES_PER_CHECK], reasons, strict=False)
-        ),
-    )
+    examples = [
+        f"row {position}: {reason}"
+        for position, reason in zip(positions[:EXAMPLES_PER_CHECK], reasons, strict=False)
+    ]
+    failure = _rows_failure(expectation, len(positions), table.num_rows, examples)
     return Finding(expectation.severity, failure, positions, reasons)
 
 
-def batch_finding(expectation: Expectation, table: pa.Table, message: str) -> Finding:
+def counted_finding(expectation: Expectation, failing: int, rows: int, examples: Sequence[str]) -> Finding:
+    """Say of some rows, reported before, how many of all do not meet an expectation."""
+    return Finding(expectation.severity, _rows_failure(expectation, failing, rows, examples), ())
+
+
+def share_finding(expectation: Expectation, rows: int, met_percent: float) -> Finding:
+    """Say that fewer rows than `mostly` of those with a value meet an expectation."""
+    message = (
+        f"{' and '.join(expectation.columns)}, {rule(expectation)}: met by {met_percent:.1f}% of the "
+        f"rows, expected at least {expectation.kwargs['mostly']:.1%}"
+    )
+    return batch_finding(expectation, rows, message)
+
+
+def batch_finding(expectation: Expectation, rows: int, message: str) -> Finding:
     """Say of a whole table that it does not meet an expectation."""
-    failure = CheckFailure(message, expectation.type, _only_column(expectation), table.num_rows)
+    failure = CheckFailure(message, expectation.type, _only_column(expectation), rows)
     return Finding(expectation.severity, failure)
 
 
-def to_report(table: pa.Table, suite: Suite, findings: Iterable[Finding]) -> Report:
+def to_report(rows: int, suite: Suite, findings: Iterable[Finding]) -> Report:
     """Add findings up: critical ones fail rows or the batch, the others are warnings."""
     reasons: defaultdict[int, list[str]] = defaultdict(list)
-    rows, batch, warnings = [], [], []
+    row_checks, batch, warnings = [], [], []
     for finding in findings:
         if finding.severity is not Severity.CRITICAL:
             warnings.append(finding.failure)
-        elif finding.positions:
-            rows.append(finding.failure)
+        elif finding.positions is not None:
+            row_checks.append(finding.failure)
             for position, reason in zip(finding.positions, finding.reasons, strict=True):
                 reasons[position].append(reason)
         else:
@@ -93,11 +104,21 @@ def to_report(table: pa.Table, suite: Suite, findings: Iterable[Finding]) -> Rep
     return Report(
         suite=suite.name,
         suite_digest=suite.digest,
-        rows=table.num_rows,
+        rows=rows,
         row_failures=tuple(RowFailure(position, tuple(reasons[position])) for position in sorted(reasons)),
-        row_checks=tuple(rows),
+        row_checks=tuple(row_checks),
         batch_failures=tuple(batch),
         warnings=tuple(warnings),
+    )
+
+
+def _rows_failure(expectation: Expectation, failing: int, rows: int, examples: Sequence[str]) -> CheckFailure:
+    return CheckFailure(
+        message=f"{' and '.join(expectation.columns)}, {rule(expectation)}: {failing:,} of {rows:,} rows",
+        check=expectation.type,
+        column=_only_column(expectation),
+        count=failing,
+        examples=tuple(examples),
     )
 
 

@@ -36,12 +36,13 @@ def to_frame(table: pa.Table) -> pd.DataFrame:
     Raises `UnreadableError` if a column's type has no counterpart in pandas.
     """
     columns = {
-        name: _to_series(name, column) for name, column in zip(table.column_names, table.columns, strict=True)
+        name: to_series(name, column) for name, column in zip(table.column_names, table.columns, strict=True)
     }
     return pd.DataFrame(columns, index=pd.RangeIndex(table.num_rows))
 
 
-def _to_series(name: str, column: pa.ChunkedArray) -> pd.Series[Any]:
+def to_series(name: str, column: pa.ChunkedArray) -> pd.Series[Any]:
+    """Convert one column as `to_frame` does; its name is for the message."""
     kind = column.type
     try:
         if pa.types.is_dictionary(kind):

@@ -38,14 +38,18 @@ def row_reasons(expectation: Expectation, table: pa.Table, positions: Sequence[i
         keys = [repr(row) for row in rows]
         counts = Counter(keys)
         reasons = [
-            f"{_say(expectation, values)} appears {counts[key]} times, {expected}"
-            for values, key in zip(found, keys, strict=True)
+            _say_repeated(expectation, values, counts[key]) for values, key in zip(found, keys, strict=True)
         ]
     else:
         reasons = [f"{_say(expectation, values, ' is')}, {expected}" for values in found]
     # A fault often repeats: equal sentences share one string.
     once: dict[str, str] = {}
     return [once.setdefault(reason, reason) for reason in reasons]
+
+
+def repeated_reason(expectation: Expectation, values: Sequence[object], times: int) -> str:
+    """Say of a row that its values, in the order of the expectation's columns, are there several times."""
+    return _say_repeated(expectation, tuple(map(show, values)), times)
 
 
 def rule(expectation: Expectation) -> str:
@@ -72,6 +76,13 @@ def batch_reason(expectation: Expectation, observed: object, details: object) ->
         return f"{column}: {figure} is {show(observed)}, expected {bounds(kwargs)}"
     subject = f"{column}: " if column else ""
     return f"{subject}observed {show(observed)}, expected {_spell(expectation.type, kwargs)}"
+
+
+def not_evaluated(expectation: Expectation, kinds: Sequence[pa.DataType], why: str) -> str:
+    """Say that an expectation cannot be evaluated on columns of these types."""
+    columns = " and ".join(f"{name} ({kind})" for name, kind in zip(expectation.columns, kinds, strict=True))
+    subject = f"{columns}: " if columns else ""
+    return f"{subject}{expectation.type} cannot be evaluated: {why}"
 
 
 def bounds(kwargs: Mapping[str, object]) -> str:
@@ -130,6 +141,10 @@ def _say(expectation: Expectation, values: tuple[str, ...], verb: str = "") -> s
     return " and ".join(
         f"{column}{verb} {value}" for column, value in zip(expectation.columns, values, strict=True)
     )
+
+
+def _say_repeated(expectation: Expectation, values: tuple[str, ...], times: int) -> str:
+    return f"{_say(expectation, values)} appears {times} times, {rule(expectation)}"
 
 
 def _spell(kind: str, kwargs: Mapping[str, object]) -> str:

@@ -35,7 +35,8 @@ class Report:
     """What one suite says of one table.
 
     `row_failures` (ascending positions) are to be quarantined, `batch_failures` stop the job,
-    `warnings` are for people. `row_checks` sums `row_failures` up, one entry per expectation.
+    `warnings` are for people. `row_checks` sums `row_failures` up, one entry per expectation. Where rows
+    were checked batch by batch, their failures were given with each batch, and only `row_checks` is here.
     """
 
     suite: str
@@ -49,7 +50,7 @@ class Report:
     @property
     def is_fit(self) -> bool:
         """Whether every row and the batch met every critical expectation."""
-        return not self.row_failures and not self.batch_failures
+        return not self.row_checks and not self.batch_failures
 
 
 def render(report: Report) -> str:
@@ -71,6 +72,9 @@ def _verdict(report: Report) -> str:
         parts.append(f"the batch fails {checks} {'check' if checks == 1 else 'checks'}")
     if report.row_failures:
         parts.append(f"{len(report.row_failures):,} of {rows} fail")
+    elif report.row_checks:
+        # Which rows fail several checks is not known any more.
+        parts.append(f"at least {max(check.count for check in report.row_checks):,} of {rows} fail")
     return f"unfit, {' and '.join(parts)}"
 
 

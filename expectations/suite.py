@@ -41,6 +41,10 @@ class Expectation:
     severity: Severity
     meta: Mapping[str, Any]
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Suites go to other processes, and a mapping proxy does not.
+        return Expectation, (self.type, dict(self.kwargs), self.severity, dict(self.meta))
+
     @property
     def columns(self) -> tuple[str, ...]:
         """The columns it is about, in the order of its kwargs' meaning."""

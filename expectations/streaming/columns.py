@@ -1,0 +1,98 @@
+"""Columns: those of one batch, as arrays to compute with, each made once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from expectations.frames import to_series
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import numpy.typing as npt
+    import pandas as pd
+
+    Mask = npt.NDArray[np.bool_]
+
+Kind = Literal["float", "whole", "text", "flag", "other"]
+
+
+@dataclass(frozen=True)
+class Columns:
+    """The columns of a table whose names are unique. Null and NaN are both missing."""
+
+    table: pa.Table
+    _made: dict[tuple[str, str], Any] = field(default_factory=dict)
+
+    def kind(self, name: str) -> Kind:
+        """Say what a column holds, as far as it is computed with; nulls alone are floats, as in pandas."""
+        found = self.plain(name).type
+        if found in (pa.float64(), pa.float32()):
+            return "float"
+        if pa.types.is_integer(found):
+            return "whole"
+        if pa.types.is_string(found) or pa.types.is_large_string(found):
+            return "text"
+        return "flag" if pa.types.is_boolean(found) else "other"
+
+    def plain(self, name: str) -> pa.Array:
+        """Return one array of the column's values: dictionaries are resolved, nulls alone are doubles."""
+        return self._once("plain", name, lambda: _plain(self.table[name]))
+
+    def missing(self, name: str) -> Mask | None:
+        """Say which rows have no value; None where all have one. Of nested types, only nulls are missing."""
+        found: Mask | None = self._once("missing", name, lambda: _missing(self.plain(name)))
+        return found
+
+    def present(self, name: str) -> int:
+        """Count the rows that have a value."""
+        missing = self.missing(name)
+        absent = 0 if missing is None else int(np.count_nonzero(missing))
+        return int(self.table.num_rows) - absent
+
+    def numbers(self, name: str) -> npt.NDArray[Any]:
+        """Return a numeric or boolean column in its own type, with NaN for a null, or 0 in integers."""
+        made: npt.NDArray[Any] = self._once("numbers", name, lambda: _numbers(self.plain(name)))
+        return made
+
+    def series(self, name: str) -> pd.Series[Any]:
+        """Return the column as Great Expectations is given it."""
+        made: pd.Series[Any] = self._once("series", name, lambda: to_series(name, self.table[name]))
+        return made
+
+    def _once(self, what: str, name: str, make: Callable[[], Any]) -> Any:
+        if (what, name) not in self._made:
+            self._made[what, name] = make()
+        return self._made[what, name]
+
+
+def _plain(column: pa.ChunkedArray) -> pa.Array:
+    if pa.types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    if pa.types.is_null(column.type):
+        column = column.cast(pa.float64())
+    if pa.types.is_string_view(column.type):
+        column = column.cast(pa.large_string())
+    return column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+
+
+def _missing(column: pa.Array) -> Mask | None:
+    if pa.types.is_floating(column.type) and column.type != pa.float16():
+        mask: Mask = np.isnan(_numbers(column))
+        return mask if mask.any() else None
+    if not column.null_count:
+        return None
+    nulls: Mask = pc.is_null(column).to_numpy(zero_copy_only=False)
+    return nulls
+
+
+def _numbers(column: pa.Array) -> npt.NDArray[Any]:
+    if pa.types.is_integer(column.type) and column.null_count:
+        column = pc.fill_null(column, pa.scalar(0, column.type))
+    numbers: npt.NDArray[Any] = column.to_numpy(zero_copy_only=False)
+    return numbers
