@@ -133,8 +133,9 @@ class Store:
     def upload(self, uri: str, path: Path) -> None:
         """Put one object of any size from a file. It appears whole or not at all."""
         bucket, key = split_uri(uri)
-        with translated("write", uri):
-            self.client.upload_file(str(path), bucket, key)
+        # `upload_file` would hide S3's answer in an error of its own.
+        with translated("write", uri), path.open("rb") as file:
+            self.client.upload_fileobj(file, bucket, key)
 
     def check_bucket(self, uri: str) -> None:
         """Raise `ObjectNotFoundError` unless the bucket of `uri` exists."""

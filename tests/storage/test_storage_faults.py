@@ -105,7 +105,7 @@ def test_any_request_may_fail_once(s3: S3Settings, faulty: FaultyS3, *, filled: 
         assert live(table, s3) == EXPECTED, (number, faulty.requests)
 
 
-@pytest.mark.parametrize("fault", [Fault.SLOW_DOWN, Fault.CLOSED])
+@pytest.mark.parametrize("fault", Fault)
 def test_an_outage_that_begins_anywhere(s3: S3Settings, faulty: FaultyS3, fault: Fault) -> None:
     count = requests_of_a_run(faulty, s3, filled=True)
     numbers = range(1, count + 1)

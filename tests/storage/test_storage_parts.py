@@ -3,11 +3,13 @@
 import datetime as dt
 import json
 import math
+import multiprocessing
 import threading
+import time
 import uuid
 from collections import Counter
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import replace
 from typing import Any
 
@@ -303,3 +305,23 @@ def test_both_ways_to_commit_count_alike(s3: S3Settings, store: Store, table: st
         commit(table, FIRST, [], s3, after=1)
     commit(table, FIRST, [part(table, FIRST, "parts", store)], s3, after=2)
     assert live(table, s3) == {(FIRST, "scored", "parts"): 3}
+
+
+def commit_at(start: float, table: str, made: Part, s3: S3Settings) -> int | str:
+    time.sleep(max(0.0, start - time.time()))
+    try:
+        return commit(table, FIRST, [made], s3, after=0)
+    except CommitConflictError as error:
+        return str(error)
+
+
+def test_of_writers_in_processes_of_their_own_one_wins(s3: S3Settings, store: Store, table: str) -> None:
+    # deltalake holds Python's lock while it waits for S3: threads meet less often than processes do.
+    made = [part(table, FIRST, f"writer {n}", store) for n in range(10)]
+    with ProcessPoolExecutor(10, multiprocessing.get_context("spawn")) as pool:
+        [*pool.map(time.sleep, [1.0] * 10)]
+        start = time.time() + 1
+        said = [*pool.map(commit_at, [start] * 10, [table] * 10, made, [s3] * 10)]
+    (winner,) = [n for n, answer in enumerate(said) if isinstance(answer, int)]
+    assert live(table, s3) == {(FIRST, "scored", f"writer {winner}"): 3}
+    assert count_commits(table, ("date", FIRST), s3) == 1
