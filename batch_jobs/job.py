@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING
 import yaml
 
 from batch_jobs.errors import JobFileError
+from batch_jobs.limits import Band, Limits
 
 if TYPE_CHECKING:
     from typing import Any
@@ -19,6 +21,7 @@ RESERVED_COLUMNS = frozenset(
     {
         *("date", "outcome", "prediction", "reasons", "row", "input_file", "input_position"),
         *("model", "model_version", "run_id", "snapshot_digest", "artifact_digest", "suite_digest"),
+        "code_digest",
     }
 )
 
@@ -27,7 +30,7 @@ RESERVED_COLUMNS = frozenset(
 class BatchJob:
     """One batch job. The fields are the keys of its file; `name` is the file's name.
 
-    `input` holds `{date}` where the day (YYYY-MM-DD) goes; `quarantined_share` is a limit in [0, 1].
+    `input` holds `{date}` where the day (YYYY-MM-DD) goes.
     """
 
     name: str
@@ -37,7 +40,7 @@ class BatchJob:
     row_key: tuple[str, ...]
     input_suite: str
     predictions_suite: str
-    quarantined_share: float
+    limits: Limits
 
 
 def job_names() -> list[str]:
@@ -65,7 +68,6 @@ def parse_job(name: str, found: Any) -> BatchJob:
     keys = ("model", "input", "output", "row_key", "suites", "limits")
     top = _exactly(found, keys, where)
     suites = _exactly(top["suites"], ("input", "predictions"), f"{where}: suites")
-    limits = _exactly(top["limits"], ("quarantined_share",), f"{where}: limits")
     texts = {key: top[key] for key in ("model", "input", "output")} | suites
     for key, value in texts.items():
         if not isinstance(value, str) or not value:
@@ -75,9 +77,6 @@ def parse_job(name: str, found: Any) -> BatchJob:
     row_key = top["row_key"]
     if not isinstance(row_key, list) or not row_key or not all(isinstance(c, str) for c in row_key):
         raise JobFileError(f"{where}: row_key is {row_key!r}, expected a list of column names")
-    share = limits["quarantined_share"]
-    if isinstance(share, bool) or not isinstance(share, (int, float)) or not 0 <= share <= 1:
-        raise JobFileError(f"{where}: limits: quarantined_share is {share!r}, expected 0 to 1")
     if reserved := set(row_key) & RESERVED_COLUMNS:
         raise JobFileError(
             f"{where}: row_key has {min(reserved)!r}, a column of the predictions; rename it upstream"
@@ -91,7 +90,7 @@ def parse_job(name: str, found: Any) -> BatchJob:
         row_key=tuple(row_key),
         input_suite=suites["input"],
         predictions_suite=suites["predictions"],
-        quarantined_share=float(share),
+        limits=parse_limits(top["limits"], f"{where}: limits"),
     )
 
 
@@ -107,12 +106,48 @@ def refuse_overlap(read_from: str, write_to: str, where: str) -> None:
         )
 
 
-def _exactly(found: Any, keys: tuple[str, ...], where: str) -> dict[str, Any]:
+def parse_limits(found: Any, where: str) -> Limits:
+    """Check the limits of a job; what is only a number is where nothing is published any more."""
+    limits = _exactly(found, ("quarantined_share",), where, optional=("usual_rows",))
+    share = limits["quarantined_share"]
+    there = f"{where}: quarantined_share"
+    if not isinstance(share, dict):
+        share = {"stop": _number(share, 0, 1, there)}
+    ends = _exactly(share, ("stop",), there, ("warn",))
+    stop = _number(ends["stop"], 0, 1, f"{there}: stop")
+    warn = _number(ends.get("warn", stop), 0, 1, f"{there}: warn")
+    if warn > stop:
+        raise JobFileError(f"{there}: warn is {warn}, expected at most stop, which is {stop}")
+    rows = None
+    if "usual_rows" in limits:
+        there = f"{where}: usual_rows"
+        given = _exactly(limits["usual_rows"], (), there, ("warn", "stop"))
+        always = [0, math.inf]
+        rows = Band(*(_pair(given.get(end, always), f"{there}: {end}") for end in ("warn", "stop")))
+    return Limits(Band((0, warn), (0, stop)), rows)
+
+
+def _number(found: Any, low: float, high: float, where: str) -> float:
+    if isinstance(found, bool) or not isinstance(found, (int, float)) or not low <= found <= high:
+        raise JobFileError(f"{where} is {found!r}, expected {low} to {high}")
+    return float(found)
+
+
+def _pair(found: Any, where: str) -> tuple[float, float]:
+    if not isinstance(found, list) or len(found) != 2:  # noqa: PLR2004  # two ends
+        raise JobFileError(f"{where} is {found!r}, expected two numbers, as [0.5, 2]")
+    low, high = (_number(end, 0, math.inf, where) for end in found)
+    if low > high:
+        raise JobFileError(f"{where} is {found!r}, expected the smaller number first")
+    return low, high
+
+
+def _exactly(found: Any, keys: tuple[str, ...], where: str, optional: tuple[str, ...] = ()) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise JobFileError(f"{where}: found {found!r}, expected keys and values")
     for key in found:
-        if key not in keys:
-            raise JobFileError(f"{where}: unknown key {key!r}; known are {', '.join(keys)}")
+        if key not in keys + optional:
+            raise JobFileError(f"{where}: unknown key {key!r}; known are {', '.join(keys + optional)}")
     for key in keys:
         if key not in found:
             raise JobFileError(f"{where}: the key {key!r} is missing")

@@ -8,31 +8,36 @@
 | reasons, row | why a row was quarantined, and all of it as JSON; null where scored |
 | input_file, input_position | where the row came from; positions count from 0 |
 | model, model_version, run_id | what scored it |
-| snapshot_digest, artifact_digest, suite_digest | from which input, with which artifact and suites |
+| snapshot_digest, artifact_digest, suite_digest, code_digest | what decides the rest |
 """
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pyarrow as pa
 
 if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Sequence
 
-    import numpy as np
     import numpy.typing as npt
 
 PARTITION_BY = ("date", "outcome")
 SCORED = "scored"
 QUARANTINED = "quarantined"
+PLAN_COLUMNS = (
+    *("model", "model_version", "snapshot_digest", "artifact_digest", "suite_digest"),
+    "code_digest",
+)
 
 
 @dataclass(frozen=True)
 class Provenance:
-    """What a partition was made from. Equal digests and version mean: nothing to do."""
+    """What a partition is made from. Equal digests and version mean: nothing to do."""
 
     date: dt.date
     model: str
@@ -41,14 +46,18 @@ class Provenance:
     snapshot_digest: str
     artifact_digest: str
     suite_digest: str
+    code_digest: str
 
     @property
     def plan(self) -> dict[str, object]:
         """The part that decides whether a partition is up to date: all but the run that made it."""
         return {name: getattr(self, name) for name in PLAN_COLUMNS}
 
-
-PLAN_COLUMNS = ("model", "model_version", "snapshot_digest", "artifact_digest", "suite_digest")
+    @property
+    def plan_digest(self) -> str:
+        """SHA-256 over the day and the plan."""
+        lines = [f"{self.date}\n", *(f"{name}\t{value}\n" for name, value in self.plan.items())]
+        return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -64,48 +73,89 @@ class BadRow:
 
 @dataclass(frozen=True)
 class GoodRows:
-    """Rows that were scored; all of the same length. `keys` holds one array per key column."""
+    """Rows of one file that were scored; all of the same length. `keys` holds one array per key column."""
 
-    files: pa.Array
-    positions: pa.Array
+    file: str
+    positions: npt.NDArray[np.int64]
     keys: tuple[pa.ChunkedArray, ...]
     predictions: npt.NDArray[np.float32]
 
+    def __len__(self) -> int:
+        return len(self.predictions)
 
-def partition_rows(
-    good: GoodRows, bad: Sequence[BadRow], row_key: Sequence[str], made: Provenance
-) -> pa.Table:
-    """Lay out both outcomes of a partition as the table's rows."""
-    n_good, n_bad = len(good.predictions), len(bad)
-    count = n_good + n_bad
+    def only(self, kept: npt.NDArray[np.bool_]) -> GoodRows:
+        """Return the rows that a mask of shape (rows,) keeps."""
+        keys = tuple(column.filter(pa.array(kept)) for column in self.keys)
+        return GoodRows(self.file, self.positions[kept], keys, self.predictions[kept])
 
-    def both(first: pa.Array | pa.ChunkedArray | None, second: list[object], kind: pa.DataType) -> pa.Array:
-        head = pa.nulls(n_good, kind) if first is None else first.cast(kind)
-        chunks = head.chunks if isinstance(head, pa.ChunkedArray) else [head]
-        return pa.chunked_array([*chunks, pa.array(second, kind)], kind)
 
-    same = {
-        "model": pa.string(),
-        "model_version": pa.int64(),
-        "run_id": pa.string(),
-        "snapshot_digest": pa.string(),
-        "artifact_digest": pa.string(),
-        "suite_digest": pa.string(),
-    }
+def schema_of(row_key: Sequence[str]) -> pa.Schema:
+    """Return the schema of the table, its partition columns first."""
+    return pa.schema(
+        [
+            ("date", pa.date32()),
+            ("outcome", pa.string()),
+            *((name, pa.string()) for name in row_key),
+            ("prediction", pa.float32()),
+            ("reasons", pa.list_(pa.string())),
+            ("row", pa.string()),
+            ("input_file", pa.string()),
+            ("input_position", pa.int64()),
+            ("model", pa.string()),
+            ("model_version", pa.int64()),
+            ("run_id", pa.string()),
+            *((name, pa.string()) for name in PLAN_COLUMNS[2:]),
+        ]
+    )
+
+
+def scored_rows(good: Sequence[GoodRows], row_key: Sequence[str], made: Provenance) -> pa.Table:
+    """Lay out rows that were scored as the table's, without its partition columns.
+
+    What is the same in all rows is a dictionary of one value: it costs next to nothing to write.
+    """
+    count = sum(map(len, good))
+    numbers = np.repeat(np.arange(len(good), dtype=np.int32), [len(rows) for rows in good])
+    files = pa.DictionaryArray.from_arrays(numbers, pa.array([rows.file for rows in good], pa.string()))
     keys = {
-        name: both(good.keys[index], [row.key[index] for row in bad], pa.string())
-        for index, name in enumerate(row_key)
+        name: pa.chunked_array([c for rows in good for c in rows.keys[nth].chunks], pa.string())
+        for nth, name in enumerate(row_key)
     }
     return pa.table(
         {
-            "date": pa.repeat(pa.scalar(made.date, pa.date32()), count),
-            "outcome": pa.array([SCORED] * n_good + [QUARANTINED] * n_bad, pa.string()),
             **keys,
-            "prediction": both(pa.array(good.predictions), [None] * n_bad, pa.float32()),
-            "reasons": both(None, [list(row.reasons) for row in bad], pa.list_(pa.string())),
-            "row": both(None, [row.row for row in bad], pa.string()),
-            "input_file": both(good.files, [row.file for row in bad], pa.string()),
-            "input_position": both(good.positions, [row.position for row in bad], pa.int64()),
-            **{name: pa.repeat(pa.scalar(getattr(made, name), kind), count) for name, kind in same.items()},
+            "prediction": np.concatenate([rows.predictions for rows in good]),
+            "reasons": pa.nulls(count, pa.list_(pa.string())),
+            "row": pa.nulls(count, pa.string()),
+            "input_file": files,
+            "input_position": np.concatenate([rows.positions for rows in good]),
+            **_constants(made, count),
         }
     )
+
+
+def quarantined_rows(bad: Sequence[BadRow], row_key: Sequence[str], made: Provenance) -> pa.Table:
+    """Lay out rows that were set aside as the table's, without its partition columns."""
+    keys = {name: pa.array([row.key[nth] for row in bad], pa.string()) for nth, name in enumerate(row_key)}
+    return pa.table(
+        {
+            **keys,
+            "prediction": pa.nulls(len(bad), pa.float32()),
+            "reasons": pa.array([list(row.reasons) for row in bad], pa.list_(pa.string())),
+            "row": pa.array([row.row for row in bad], pa.string()),
+            "input_file": pa.array([row.file for row in bad], pa.string()),
+            "input_position": pa.array([row.position for row in bad], pa.int64()),
+            **_constants(made, len(bad)),
+        }
+    )
+
+
+def _constants(made: Provenance, count: int) -> dict[str, pa.Array]:
+    names = ("model", "model_version", "run_id", *PLAN_COLUMNS[2:])
+    first = np.zeros(count, np.int32)
+    return {
+        name: pa.repeat(pa.scalar(made.model_version, pa.int64()), count)
+        if name == "model_version"
+        else pa.DictionaryArray.from_arrays(first, pa.array([getattr(made, name)], pa.string()))
+        for name in names
+    }

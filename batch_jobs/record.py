@@ -19,10 +19,11 @@ from mlflow.entities import (
 from mlflow.exceptions import MlflowException
 
 from registry import RegistryError, RegistryUnavailableError, translated
+from storage import CommitConflictError
 
 if TYPE_CHECKING:
     import datetime as dt
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
     from types import TracebackType
 
     from mlflow import MlflowClient
@@ -35,27 +36,41 @@ _ERROR_CHARACTERS = 4000  # of the 8000 that MLflow allows for a tag
 _DIGEST_CHARACTERS = 36  # what MLflow allows for a dataset; the whole digest is a tag
 
 
+def create_run(registry: Registry, job: BatchJob) -> str:
+    """Start a run for a partition of a job; return its id."""
+    with translated(f"start a run for the job {job.name}"):
+        return str(registry.client.create_run(_experiment(registry, job)).info.run_id)
+
+
+def discard_run(registry: Registry, run_id: str, other: str) -> None:
+    """End a run that turned out to be one too many: another process records the same in `other`."""
+    with translated(f"end the run {run_id}"):
+        registry.client.set_tag(run_id, "greenroom.continued_by", other)
+        registry.client.update_run(run_id, status="KILLED")
+
+
 @contextmanager
-def recorded_run(
+def recorded_runs(
     registry: Registry,
     job: BatchJob,
     date: dt.date,
     version: ModelVersion,
     snapshot: Snapshot,
-    run_id: str | None,
-) -> Iterator[str]:
-    """Start a run with its lineage; yield its id; end it FINISHED, or FAILED with what was raised.
+    run_ids: Sequence[str],
+) -> Iterator[None]:
+    """Write the lineage of a partition to its run; end it FINISHED, or FAILED with what was raised.
 
-    `run_id` is a run that was started for this, as `mlflow run` does; None starts a new one.
+    More than one run are given where `mlflow run` started one to go on with what another began. Where
+    another process goes on with the same, a conflict is no failure of the run.
     """
     client = registry.client
     with ExitStack() as stack:
-        with translated(f"start a run for the job {job.name}"):
-            if run_id is None:
-                run_id = client.create_run(_experiment(registry, job)).info.run_id
-            stack.push(partial(_finish, client, run_id))
-            _write_lineage(client, run_id, job, date, version, snapshot, registry.user)
-        yield run_id
+        for run_id in run_ids:
+            with translated(f"write to the run {run_id}"):
+                stack.push(partial(_finish, client, run_id))
+                client.update_run(run_id, status="RUNNING")
+                _write_lineage(client, run_id, job, date, version, snapshot, registry.user)
+        yield
 
 
 def _write_lineage(
@@ -130,6 +145,8 @@ def _finish(
     if error is None:
         with translated(f"finish the run {run_id}"):
             client.set_terminated(run_id, "FINISHED")
+        return
+    if isinstance(error, CommitConflictError):
         return
     # What was raised matters more than whether MLflow could still be told.
     with suppress(MlflowException):

@@ -2,60 +2,38 @@
 
 from __future__ import annotations
 
-import hashlib
 import time
-from dataclasses import dataclass
+from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
+from batch_jobs.begun import Begun
+from batch_jobs.doubles import refuse_doubles
 from batch_jobs.errors import UnfitDataError
 from batch_jobs.job import refuse_overlap
-from batch_jobs.partition import PARTITION_BY, PLAN_COLUMNS, Provenance, partition_rows
-from batch_jobs.record import record_counts, recorded_run, repair
-from batch_jobs.scoring import Rules, score_rows
-from expectations import load_suite
-from storage import commit_partition, data_uri, live_columns, read_rows
+from batch_jobs.live import live_partition, rows_before
+from batch_jobs.partition import PARTITION_BY, Provenance, schema_of
+from batch_jobs.parts import SplitScorer
+from batch_jobs.plan import plan_of, read_rules
+from batch_jobs.record import create_run, discard_run, record_counts, recorded_runs, repair
+from batch_jobs.results import together
+from batch_jobs.scoring import RowScorer
+from batch_jobs.splits import plan_splits, split_bytes
+from batch_jobs.workplace import Progress, RunReport
+from expectations import render
+from storage import CommitConflictError, commit_parts, count_commits, data_uri
 
 if TYPE_CHECKING:
     import datetime as dt
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Sequence
 
     from batch_jobs.job import BatchJob
-    from registry import AnyScorer, Registry
-    from storage import RowBatch, S3Settings, Snapshot, Store
-
-
-@dataclass(frozen=True)
-class Workplace:
-    """What a run works with: the registry, the data, and who hears of its progress (bytes read).
-
-    `run_id` is the MLflow run to record in, where `mlflow run` started one.
-    """
-
-    registry: Registry
-    store: Store
-    settings: S3Settings
-    environment: Mapping[str, str]
-    progress: Callable[[int, int], None]
-    run_id: str | None = None
-
-
-@dataclass(frozen=True)
-class RunReport:
-    """What a run did. `published` is False where the partition was up to date already."""
-
-    job: str
-    date: dt.date
-    published: bool
-    model: str
-    model_version: int
-    rows: int
-    scored: int
-    quarantined: int
-    reasons: dict[str, int]
-    table: str
-    table_version: int | None
-    run_id: str | None
-    seconds: float
+    from batch_jobs.live import LivePartition
+    from batch_jobs.results import SplitResult
+    from batch_jobs.scoring import Rules
+    from batch_jobs.splits import Split
+    from batch_jobs.workplace import Workplace
+    from registry import AnyScorer
 
 
 def run_partition(job: BatchJob, date: dt.date, scorer: AnyScorer, at: Workplace) -> RunReport:
@@ -76,117 +54,116 @@ def run_partition(job: BatchJob, date: dt.date, scorer: AnyScorer, at: Workplace
         )
     version = scorer.version
     planned = Provenance(
+        date=date, run_id="", snapshot_digest=snapshot.digest, **plan_of(job, version, rules)
+    )
+    report = RunReport(
+        job=job.name,
         date=date,
+        published=False,
         model=version.name,
         model_version=version.version,
-        run_id="",
-        snapshot_digest=snapshot.digest,
-        artifact_digest=version.digest or "",
-        suite_digest=rules_digest(rules),
+        rows=0,
+        scored=0,
+        quarantined=0,
+        reasons={},
+        warnings=(),
+        table=table_uri,
+        table_version=None,
+        run_id=None,
+        seconds=0.0,
     )
-    live = live_partition(table_uri, date, at)
+    before = count_commits(table_uri, ("date", str(date)), at.settings)
+    live = live_partition(table_uri, date, at.store, at.settings)
     if live is not None and live.plan == planned.plan:
         repair(at.registry, live.run_id, live.counts, int(time.time() * 1000))
-        return _report(job, planned, live, table_uri, time.monotonic() - started)
-    with recorded_run(at.registry, job, date, version, snapshot, at.run_id) as run_id:
-        made = Provenance(**{**vars(planned), "run_id": run_id})
-        outcome = score_rows(_read(snapshot, at), scorer, rules)
-        rows = partition_rows(outcome.good, outcome.bad, job.row_key, made)
-        table_version = commit_partition(table_uri, rows, ("date", str(date)), PARTITION_BY, at.settings)
+        return _nothing_to_do(report, live, started)
+    begun = Begun.of(planned, before, table_uri, at.store)
+    run_id = begun.run_id(
+        lambda: at.run_id or create_run(at.registry, job), partial(discard_run, at.registry)
+    )
+    made = replace(planned, run_id=run_id)
+    runs = tuple(dict.fromkeys([run_id, *([at.run_id] if at.run_id else [])]))
+    with recorded_runs(at.registry, job, date, version, snapshot, runs):
+        scoring = SplitScorer(RowScorer(scorer, rules), made, table_uri, at.settings)
+        splits = plan_splits(snapshot, at.store, split_bytes(at.environment))
+        found, resumed = _score(splits, scoring, begun, at)
+        warnings = _judge(job, rules, found, rows_before(table_uri, date, at.settings))
+        refuse_doubles(table_uri, found.parts, job.row_key, at.store, at.workers)
+        try:
+            table_version = commit_parts(
+                table_uri,
+                found.parts,
+                schema_of(job.row_key),
+                ("date", str(date)),
+                PARTITION_BY,
+                at.settings,
+                after=before,
+            )
+        except CommitConflictError:
+            live = live_partition(table_uri, date, at.store, at.settings)
+            if live is None or live.plan != planned.plan:
+                raise
+            # Somebody else did the very same meanwhile, perhaps with parts that we wrote.
+            return _nothing_to_do(report, live, started)
         seconds = time.monotonic() - started
-        counts = LivePartition(made.plan, run_id, len(outcome.good.predictions), len(outcome.bad))
-        record_counts(
-            at.registry,
-            run_id,
-            {**counts.counts, "seconds": seconds},
-            {"greenroom.table": table_uri, "greenroom.table_version": str(table_version)},
-            int(time.time() * 1000),
-        )
-    reasons = dict(outcome.reason_counts.most_common())
-    return _report(job, made, counts, table_uri, seconds, reasons=reasons, table_version=table_version)
-
-
-@dataclass(frozen=True)
-class LivePartition:
-    """What is live of a partition, or would be."""
-
-    plan: dict[str, object]
-    run_id: str
-    scored: int
-    quarantined: int
-
-    @property
-    def counts(self) -> dict[str, float]:
-        """The counts, as they are recorded."""
-        rows = self.scored + self.quarantined
-        return {"rows": rows, "scored": self.scored, "quarantined": self.quarantined}
-
-
-def live_partition(table_uri: str, date: dt.date, at: Workplace) -> LivePartition | None:
-    """Read what a partition was made from, from columns of its live files; None where it is not."""
-    columns = [*PLAN_COLUMNS, "run_id", "outcome"]
-    rows = live_columns(table_uri, columns, [("date", "=", str(date))], at.settings)
-    if rows is None or not len(rows):
-        return None
-    kinds = rows.group_by(columns).aggregate([([], "count_all")]).to_pylist()
-    counts = {kind["outcome"]: kind["count_all"] for kind in kinds}
-    first = kinds[0]
-    plan = {name: first[name] for name in PLAN_COLUMNS}
-    return LivePartition(plan, first["run_id"], counts.get("scored", 0), counts.get("quarantined", 0))
-
-
-def read_rules(job: BatchJob) -> Rules:
-    """Read the job's suites."""
-    return Rules(
-        row_key=job.row_key,
-        input_suite=load_suite(job.input_suite),
-        predictions_suite=load_suite(job.predictions_suite),
-        quarantined_share=job.quarantined_share,
-    )
-
-
-def rules_digest(rules: Rules) -> str:
-    """SHA-256 over everything that decides which rows are scored and which are set aside."""
-    parts = (
-        rules.input_suite.digest,
-        rules.predictions_suite.digest,
-        str(rules.quarantined_share),
-        *rules.row_key,
-    )
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()
-
-
-def _read(snapshot: Snapshot, at: Workplace) -> Iterator[tuple[str, RowBatch]]:
-    done = 0
-    for pinned in snapshot.objects:
-        for batch in read_rows(at.store.open(pinned), pinned.uri):
-            yield pinned.uri, batch
-        done += pinned.size_bytes
-        at.progress(done, snapshot.size_bytes)
-
-
-def _report(
-    job: BatchJob,
-    made: Provenance,
-    found: LivePartition,
-    table_uri: str,
-    seconds: float,
-    *,
-    reasons: dict[str, int] | None = None,
-    table_version: int | None = None,
-) -> RunReport:
-    return RunReport(
-        job=job.name,
-        date=made.date,
-        published=table_version is not None,
-        model=made.model,
-        model_version=made.model_version,
-        rows=found.scored + found.quarantined,
+        counts = {"rows": found.rows, "scored": found.scored, "quarantined": found.quarantined}
+        speed = {"seconds": seconds, "rows_per_second": found.rows / seconds}
+        tags = {"greenroom.table": table_uri, "greenroom.table_version": str(table_version)}
+        if warnings:
+            tags["greenroom.warning"] = "\n".join(warnings)
+        for each in runs:
+            record_counts(at.registry, each, counts | speed, tags, int(time.time() * 1000))
+    return replace(
+        report,
+        published=True,
+        rows=found.rows,
         scored=found.scored,
         quarantined=found.quarantined,
-        reasons=reasons or {},
-        table=table_uri,
+        reasons=dict(found.reasons),
+        warnings=warnings,
         table_version=table_version,
-        run_id=found.run_id,
+        run_id=run_id,
         seconds=round(seconds, 3),
+        resumed_splits=resumed,
+    )
+
+
+def _score(
+    splits: Sequence[Split], scoring: SplitScorer, begun: Begun, at: Workplace
+) -> tuple[SplitResult, int]:
+    """Score what is not scored yet; return what became of all splits, and how many were scored before."""
+    results = {split.name: done for split in splits if (done := begun.finished(split)) is not None}
+    resumed, of_bytes = len(results), sum(split.size_bytes for split in splits)
+    done_bytes = sum(split.size_bytes for split in splits if split.name in results)
+    for split, result in at.engine.map(scoring, [s for s in splits if s.name not in results]):
+        results[split.name] = begun.finish(split, result)
+        done_bytes += split.size_bytes
+        counts = results.values()
+        at.progress(
+            Progress(done_bytes, of_bytes, sum(r.scored for r in counts), sum(r.quarantined for r in counts))
+        )
+    return together(results[split.name] for split in splits), resumed
+
+
+def _judge(job: BatchJob, rules: Rules, found: SplitResult, before: Sequence[int]) -> tuple[str, ...]:
+    """Return what to warn of. Raises `UnfitDataError` where the day as a whole is not to be published."""
+    warnings = []
+    for inspector, tally in ((rules.input, found.input), (rules.predictions, found.predictions)):
+        if tally.rows == 0:
+            continue  # the limits have more to say of that
+        report = inspector.conclude(tally)
+        if report.batch_failures:
+            raise UnfitDataError(f"The batch is unfit, and nothing is published. {render(report)}")
+        warnings += [failure.message for failure in report.warnings]
+    return (*warnings, *job.limits.judge(found, before))
+
+
+def _nothing_to_do(report: RunReport, live: LivePartition, started: float) -> RunReport:
+    return replace(
+        report,
+        rows=live.scored + live.quarantined,
+        scored=live.scored,
+        quarantined=live.quarantined,
+        run_id=live.run_id,
+        seconds=round(time.monotonic() - started, 3),
     )

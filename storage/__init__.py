@@ -2,7 +2,7 @@
 
 from storage.columns import file_columns, first_rows
 from storage.commit import commit_parts, count_commits
-from storage.delta import commit_partition, live_columns
+from storage.delta import live_columns
 from storage.errors import (
     CommitConflictError,
     ObjectChangedError,
@@ -19,9 +19,10 @@ from storage.once import count_rows, stream_rows, write_once
 from storage.parts import Part, write_part
 from storage.settings import S3Settings, data_uri
 from storage.snapshot import ObjectVersion, Snapshot
-from storage.vacuum import LiveFile, live_files, vacuum
+from storage.vacuum import STAGING, LiveFile, live_files, vacuum
 
 __all__ = [
+    "STAGING",
     "BrokenRow",
     "CommitConflictError",
     "LiveFile",
@@ -38,7 +39,6 @@ __all__ = [
     "StorageUnavailableError",
     "Store",
     "UnreadableFileError",
-    "commit_partition",
     "commit_parts",
     "count_commits",
     "count_rows",

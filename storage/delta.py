@@ -1,4 +1,4 @@
-"""Delta tables: replace one partition in one commit, and read back what is live."""
+"""Delta tables: open or make one, read what is live, and say what goes wrong there."""
 
 from __future__ import annotations
 
@@ -27,42 +27,6 @@ Filter = tuple[str, str, str]
 
 # The Rust side colours its errors, terminal or not.
 _COLOURS = re.compile(r"\x1b\[\d+m")
-
-
-def commit_partition(
-    table_uri: str,
-    rows: pa.Table,
-    partition: tuple[str, str],
-    partition_by: Sequence[str],
-    settings: S3Settings,
-) -> int:
-    """Make `rows` the whole content of one partition, in one commit; return the table's version.
-
-    `partition` is a column and its value; every row must have it. Readers see the old rows or the
-    new ones, never a mixture. Two writers that replace the same partition at once: one commits, the
-    other raises `CommitConflictError`; writers of different partitions do not meet. The table is created
-    before its first commit.
-    """
-    from deltalake import CommitProperties, Transaction, write_deltalake
-
-    column, value = partition
-    quoted = value.replace("'", "''")
-    with translated("commit to", table_uri):
-        table = open_or_create(table_uri, rows.schema, partition_by, settings)
-        # Overwriting an *empty* partition conflicts with nothing that Delta sees, so two writers
-        # would both succeed and double the rows. Both raising the same transaction id does conflict.
-        writes = table.transaction_version(app_id(partition)) or 0
-        write_deltalake(
-            table,
-            rows,
-            mode="overwrite",
-            predicate=f"{column} = '{quoted}'",
-            commit_properties=CommitProperties(
-                app_transactions=[Transaction(app_id(partition), writes + 1)],
-            ),
-        )
-        # Writing moves `table` to the version of this commit, whatever others committed since.
-        return table.version()
 
 
 def live_columns(

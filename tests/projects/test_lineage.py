@@ -12,8 +12,9 @@ import pytest
 from commands import As
 
 from batch_jobs.__main__ import main as batch_main
+from batch_jobs.partition import schema_of
 from projects.__main__ import main
-from storage import S3Settings, commit_partition, live_columns
+from storage import S3Settings, Store, commit_parts, live_columns, write_part
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -107,22 +108,17 @@ def test_predictions_that_were_replaced_are_not_called_live(asked: Any, at: Regi
     assert at.uri
     settings = S3Settings.from_environment(os.environ)
     uri = f"s3://greenroom/{TABLE}"
-    columns = [
-        "date",
-        "outcome",
-        "diamond_id",
-        "prediction",
-        "reasons",
-        "row",
-        "input_file",
-        "input_position",
-    ]
-    columns += ["model", "model_version", "run_id", "snapshot_digest", "artifact_digest", "suite_digest"]
-    rows = live_columns(uri, columns, [("date", "=", OTHER)], settings)
+    schema = schema_of(["diamond_id"])
+    rows = live_columns(uri, schema.names, [("date", "=", OTHER), ("outcome", "=", "scored")], settings)
     assert rows is not None
     (batch,) = links(asked(TABLE, "--date", OTHER), "batch run")
-    by_another = rows.set_column(columns.index("run_id"), "run_id", [np.repeat("f" * 32, len(rows)).tolist()])
-    commit_partition(uri, by_another, ("date", OTHER), ("date", "outcome"), settings)
+    nobody = np.repeat("f" * 32, len(rows)).tolist()
+    by_another = rows.set_column(schema.names.index("run_id"), "run_id", [nobody])
+    by_another = by_another.drop_columns(["date", "outcome"])
+    of_day = {"date": OTHER, "outcome": "scored"}
+    part = write_part(uri, of_day, by_another, schema, Store.connect(settings))
+    assert part is not None
+    commit_parts(uri, [part], schema, ("date", OTHER), ["date", "outcome"], settings)
     down = asked(batch["name"], "--down")
     assert down["facts"]["predictions"] == "replaced since"
     # The run that made what is there now is not to be found, and the chain says so.

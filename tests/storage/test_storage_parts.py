@@ -1,6 +1,5 @@
 """Parts and their commit: written by many, checked against S3, live all together or not at all."""
 
-import datetime as dt
 import json
 import math
 import multiprocessing
@@ -25,7 +24,6 @@ from storage import (
     StorageError,
     Store,
     UnreadableFileError,
-    commit_partition,
     commit_parts,
     count_commits,
     write_part,
@@ -292,19 +290,6 @@ def test_writers_of_different_partitions_all_commit(
             for v in (version - 1, version)
         ]
         assert set(at[1].to_pylist()) - set(at[0].to_pylist()) == {f"writer {n}"}
-
-
-def test_both_ways_to_commit_count_alike(s3: S3Settings, store: Store, table: str) -> None:
-    commit(table, FIRST, [part(table, FIRST, "parts", store)], s3)
-    whole = rows("whole", 2).cast(pa.schema([column for column in SCHEMA if column.name not in BY]))
-    whole = whole.append_column("outcome", pa.array(["scored"] * 2))
-    whole = whole.append_column("date", pa.array([dt.date.fromisoformat(FIRST)] * 2)).select(SCHEMA.names)
-    commit_partition(table, whole, ("date", FIRST), BY, s3)
-    assert count_commits(table, ("date", FIRST), s3) == 2
-    with pytest.raises(CommitConflictError):
-        commit(table, FIRST, [], s3, after=1)
-    commit(table, FIRST, [part(table, FIRST, "parts", store)], s3, after=2)
-    assert live(table, s3) == {(FIRST, "scored", "parts"): 3}
 
 
 def commit_at(start: float, table: str, made: Part, s3: S3Settings) -> int | str:

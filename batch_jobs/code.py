@@ -1,0 +1,28 @@
+"""Which code scores: a digest that changes when what becomes of a row may change."""
+
+from __future__ import annotations
+
+import hashlib
+from functools import cache
+from pathlib import Path
+
+import xgboost as xgb
+
+_ROOT = Path(__file__).parent.parent
+# What reads a row, types it, checks it, encodes it and writes it. XGBoost, which scores it, by its version.
+_DECIDES = (
+    *("batch_jobs/conform.py", "batch_jobs/keys.py", "batch_jobs/partition.py", "batch_jobs/parts.py"),
+    *("batch_jobs/scoring.py", "registry/scorer.py", "storage/files.py"),
+    *("storage/parquet_rows.py", "expectations/*.py", "expectations/streaming/*.py"),
+)
+
+
+@cache
+def code_digest() -> str:
+    """Return a SHA-256 over the modules that decide what becomes of a row."""
+    digest = hashlib.sha256(f"xgboost {xgb.__version__}\n".encode())
+    for pattern in _DECIDES:
+        for path in sorted(_ROOT.glob(pattern)):
+            digest.update(f"{path.relative_to(_ROOT)}\n".encode())
+            digest.update(hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()

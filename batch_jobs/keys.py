@@ -1,0 +1,100 @@
+"""Row keys: hashes to find rows that may have one key, and the keys themselves to be sure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    import numpy.typing as npt
+
+    Hashes = npt.NDArray[np.uint64]
+
+# The finaliser of SplitMix64: Steele, Lea and Flood, "Fast splittable pseudorandom number generators" (2014).
+_ODD_1, _ODD_2, _GOLDEN = (
+    np.uint64(0xBF58476D1CE4E5B9),
+    np.uint64(0x94D049BB133111EB),
+    np.uint64(0x9E3779B97F4A7C15),
+)
+_HALF = np.uint64(32)
+# Bytes of a word that are kept where so many of a text are left.
+_KEPT = np.array([(1 << (8 * n)) - 1 for n in range(8)] + [2**64 - 1], np.uint64)
+_WORD = 8
+
+
+def hash_keys(columns: Sequence[pa.ChunkedArray]) -> Hashes:
+    """Return a hash for each row of a key of text columns, uint64 of shape (rows,).
+
+    Null is not the empty text.
+    """
+    hashes = np.zeros(len(columns[0]), np.uint64)
+    for column in columns:
+        hashes = _mixed(hashes ^ _hash_text(column.cast(pa.large_string()).combine_chunks()))
+    return hashes
+
+
+def _hash_text(texts: pa.LargeStringArray) -> Hashes:
+    if isinstance(texts, pa.ChunkedArray):
+        texts = pa.concat_arrays(texts.chunks) if texts.num_chunks else pa.array([], pa.large_string())
+    offsets = np.frombuffer(texts.buffers()[1] or b"\0" * 8, np.int64)[texts.offset :][: len(texts) + 1]
+    # A word read at the very end would reach beyond the data.
+    data = (texts.buffers()[2] or pa.py_buffer(b"")).to_pybytes() + b"\0" * _WORD
+    words = np.ndarray((len(data) - _WORD + 1,), "<u8", data, strides=(1,))
+    starts, lengths = offsets[:-1], np.diff(offsets)
+    hashes = lengths.astype(np.uint64) * _GOLDEN
+    for begin in range(0, int(lengths.max(initial=0)), _WORD):
+        left = np.flatnonzero(lengths > begin)
+        some: slice | npt.NDArray[np.int64] = slice(None) if len(left) == len(texts) else left
+        word = words[starts[some] + begin]
+        word &= _KEPT[np.minimum(lengths[some] - begin, _WORD)]
+        word ^= hashes[some]
+        word *= _ODD_1
+        word ^= word >> _HALF
+        hashes[some] = word
+    hashes[np.asarray(pc.is_null(texts))] = _GOLDEN
+    return hashes
+
+
+def _mixed(numbers: Hashes) -> Hashes:
+    numbers = (numbers + _GOLDEN).astype(np.uint64)
+    numbers = (numbers ^ (numbers >> np.uint64(30))) * _ODD_1
+    numbers = (numbers ^ (numbers >> np.uint64(27))) * _ODD_2
+    return numbers ^ (numbers >> np.uint64(31))
+
+
+def repeated(keys: Sequence[pa.ChunkedArray]) -> dict[int, int]:
+    """Return for each row whose key another row has, too, how many rows have it. Rows count from 0."""
+    hashes = hash_keys(keys)
+    ordered = np.sort(hashes)
+    twice = np.unique(ordered[1:][ordered[1:] == ordered[:-1]])
+    rows = np.flatnonzero(np.isin(hashes, twice)) if len(twice) else np.empty(0, np.int64)
+    if not len(rows):
+        return {}
+    found = [tuple(column[int(row)].as_py() for column in keys) for row in rows]
+    counts: dict[tuple[object, ...], int] = {}
+    for key in found:
+        counts[key] = counts.get(key, 0) + 1
+    return {int(row): counts[key] for row, key in zip(rows, found, strict=True) if counts[key] > 1}
+
+
+def shared_hashes(spilled: Sequence[Path], at_once: int = 4_000_000) -> Iterator[Hashes]:
+    """Yield the hashes that are in more than one of several files, or twice in one; each file is sorted.
+
+    Memory is bounded by `at_once` hashes, about: the files are gone through side by side, range by range.
+    """
+    files = [np.memmap(path, np.uint64, "r") for path in spilled if path.stat().st_size]
+    ranges = max(1, -(-sum(map(len, files)) // at_once))
+    edges = np.linspace(0, 2.0**64, ranges + 1)[1:-1].astype(np.uint64)
+    places = [np.concatenate([[0], np.searchsorted(f, edges), [len(f)]]) for f in files]
+    for number in range(ranges):
+        some = [f[at[number] : at[number + 1]] for f, at in zip(files, places, strict=True)]
+        ordered = np.sort(np.concatenate(some)) if some else np.empty(0, np.uint64)
+        twice = np.unique(ordered[1:][ordered[1:] == ordered[:-1]])
+        if len(twice):
+            yield twice

@@ -1,0 +1,172 @@
+"""From a split to parts: read, score, write. This runs on every worker, side by side with others."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import dataclass, field, replace
+from functools import reduce
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+
+from batch_jobs.errors import JobError
+from batch_jobs.keys import repeated
+from batch_jobs.partition import (
+    QUARANTINED,
+    SCORED,
+    BadRow,
+    GoodRows,
+    Provenance,
+    quarantined_rows,
+    schema_of,
+    scored_rows,
+)
+from batch_jobs.results import SplitResult, together
+from expectations import Tally
+from storage import Store, read_rows, write_part
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from batch_jobs.scoring import RowScorer, ScoredBatch
+    from batch_jobs.splits import Split
+    from storage import RowBatch, S3Settings
+
+# What a worker holds before it writes: rows that were scored, 40 bytes each, and characters of bad ones.
+PART_ROWS = 1_000_000
+_PART_BAD_CHARACTERS = 32_000_000
+# In "wind_speed is 1048.36, expected …": what makes two rows' reasons different.
+_VALUE = re.compile(r" (is [^,]*|[^,]* appears \d+ times), expected")
+
+
+@dataclass
+class _Part:
+    """What the next part is made of, so far."""
+
+    good: list[GoodRows] = field(default_factory=list)
+    bad: list[BadRow] = field(default_factory=list)
+    rows: int = 0
+    tallies: list[tuple[Tally, Tally]] = field(default_factory=list)
+
+    def add(self, batch: ScoredBatch, rows: int) -> None:
+        self.good.append(batch.good)
+        self.bad += batch.bad
+        self.rows += rows
+        self.tallies.append((batch.input, batch.predictions))
+
+    @property
+    def is_full(self) -> bool:
+        if sum(map(len, self.good)) >= PART_ROWS:
+            return True
+        return sum(len(row.row) for row in self.bad) >= _PART_BAD_CHARACTERS
+
+
+@dataclass(frozen=True)
+class SplitScorer:
+    """Scores one split at a time and writes its parts, which are not of the table before a commit."""
+
+    rows: RowScorer
+    made: Provenance
+    table_uri: str
+    settings: S3Settings
+
+    def __call__(self, split: Split) -> SplitResult:
+        """Score a split. Raises `UnfitDataError`, `UnreadableFileError` or another `StorageError`."""
+        store = Store.connect(self.settings)
+        waiting, results = _Part(), []
+        for file, batch in _read(split, store):
+            waiting.add(self.rows.score(file, batch), len(batch.table) + len(batch.broken))
+            if waiting.is_full:
+                results.append(self._write(waiting, split, store))
+                waiting = _Part()
+        if waiting.tallies:
+            results.append(self._write(waiting, split, store))
+        return together(results)
+
+    def _write(self, found: _Part, split: Split, store: Store) -> SplitResult:
+        good, bad = self._without_repeated(found, split, store)
+        scored = sum(map(len, good))
+        if scored + len(bad) != found.rows:
+            raise JobError(
+                f"Read {found.rows} rows, and have {scored} scored and {len(bad)} quarantined; the sum is not"
+                " the same. Nothing is published; this is a fault of ours, please report it"
+            )
+        row_key = self.rows.rules.row_key
+        tables = {
+            SCORED: scored_rows(good, row_key, self.made) if scored else None,
+            QUARANTINED: quarantined_rows(bad, row_key, self.made) if bad else None,
+        }
+        parts = (
+            write_part(self.table_uri, self._partition(outcome), table, schema_of(row_key), store)
+            for outcome, table in tables.items()
+            if table is not None
+        )
+        tallies = (reduce(Tally.merge, each) for each in zip(*found.tallies, strict=True))
+        return SplitResult(
+            parts=tuple(part for part in parts if part is not None),
+            scored=scored,
+            quarantined=len(bad),
+            reasons=Counter(_VALUE.sub(", expected", reason) for row in bad for reason in row.reasons),
+            first_bad=f"position {bad[0].position} of {bad[0].file}" if bad else None,
+            input=next(tallies),
+            predictions=next(tallies),
+        )
+
+    def _partition(self, outcome: str) -> dict[str, str]:
+        return {"date": str(self.made.date), "outcome": outcome}
+
+    def _without_repeated(
+        self, found: _Part, split: Split, store: Store
+    ) -> tuple[list[GoodRows], list[BadRow]]:
+        """Set aside all rows of one key; to keep them whole they are read again, which is seldom."""
+        say_doubled = self.rows.rules.say_doubled
+        named = [row for row in found.bad if None not in row.key]
+        chunks = [
+            [
+                *(chunk for rows in found.good for chunk in rows.keys[nth].chunks),
+                pa.array([row.key[nth] for row in named], pa.string()),
+            ]
+            for nth in range(len(self.rows.rules.row_key))
+        ]
+        counts = repeated([pa.chunked_array(each, pa.string()) for each in chunks])
+        if not counts:
+            return found.good, found.bad
+        reasons: dict[tuple[str, int], str] = {}
+        good, start = [], 0
+        for rows in found.good:
+            places = [row - start for row in counts if start <= row < start + len(rows)]
+            for place in places:
+                key = [column[place].as_py() for column in rows.keys]
+                reasons[rows.file, int(rows.positions[place])] = say_doubled(key, counts[start + place])
+            good.append(rows.only(np.isin(np.arange(len(rows)), places, invert=True)))
+            start += len(rows)
+        said = {
+            (row.file, row.position): say_doubled(row.key, counts[start + place])
+            for place, row in enumerate(named)
+            if start + place in counts
+        }
+        bad = [
+            replace(row, reasons=(*row.reasons, said[row.file, row.position]))
+            if (row.file, row.position) in said
+            else row
+            for row in found.bad
+        ]
+        return good, sorted([*bad, *self._again(reasons, split, store)], key=lambda r: (r.file, r.position))
+
+    def _again(self, reasons: Mapping[tuple[str, int], str], split: Split, store: Store) -> Iterator[BadRow]:
+        for file, batch in _read(split, store) if reasons else ():
+            here = {
+                number: [reasons[file, position]]
+                for number, position in enumerate(batch.positions.tolist())
+                if (file, position) in reasons
+            }
+            yield from self.rows.set_aside(file, batch, here)
+
+
+def _read(split: Split, store: Store) -> Iterator[tuple[str, RowBatch]]:
+    for piece in split.pieces:
+        uri = piece.object.uri
+        for batch in read_rows(store.open(piece.object), uri, piece.groups):
+            yield uri, batch

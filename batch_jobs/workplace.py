@@ -1,0 +1,62 @@
+"""What a run works with, what it says on the way, and what it says in the end."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import datetime as dt
+    from collections.abc import Callable, Mapping
+
+    from batch_jobs.engines import Engine
+    from registry import Registry
+    from storage import S3Settings, Store
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a run is: bytes of input that are done with and all of them, rows scored and set aside."""
+
+    done_bytes: int
+    of_bytes: int
+    scored: int
+    quarantined: int
+
+
+@dataclass(frozen=True)
+class Workplace:
+    """What a run works with: the registry, the data, the engine, and who hears of its progress.
+
+    `run_id` is the MLflow run to record in, where `mlflow run` started one.
+    """
+
+    registry: Registry
+    store: Store
+    settings: S3Settings
+    environment: Mapping[str, str]
+    progress: Callable[[Progress], None]
+    engine: Engine
+    workers: int
+    run_id: str | None = None
+
+
+@dataclass(frozen=True)
+class RunReport:
+    """What a run did. `published` is False where the partition was up to date already."""
+
+    job: str
+    date: dt.date
+    published: bool
+    model: str
+    model_version: int
+    rows: int
+    scored: int
+    quarantined: int
+    reasons: dict[str, int]
+    warnings: tuple[str, ...]
+    table: str
+    table_version: int | None
+    run_id: str | None
+    seconds: float
+    resumed_splits: int = 0
