@@ -74,7 +74,9 @@ def test_the_other_commands_run(command: str, roles: dict[str, dict[str, str]], 
     assert in_production
     ran = run_command(shlex.split(command), roles["reviewer"])
     assert ran.returncode == 0, ran.stderr
-    assert re.search(r"flight-delay|asked by|Nothing waits for a reviewer|The ledger is whole", ran.stdout)
+    assert re.search(
+        r"flight-delay|asked by|Nothing waits for a reviewer|The ledger is whole|files below", ran.stdout
+    )
 
 
 def test_the_request_that_the_readme_sends_is_answered(endpoint: str) -> None:
