@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 STAGING = "_staging"
 _LEAST_AGE = dt.timedelta(hours=1)
+# A note is written after the parts that it names, by no more than this.
+_NOTE_LAG = dt.timedelta(minutes=30)
 _DELETED_AT_ONCE = 1000
 
 
@@ -102,8 +104,13 @@ def vacuum(
         )
     store = Store.connect(settings)
     found = _written(table_uri, store)
-    staged = [path for path, when in found.items() if path.startswith(f"{STAGING}/") and when <= before]
-    gone = sorted(found.keys() & set(unnamed)) + sorted(staged)
+    staged = [
+        path
+        for path, when in found.items()
+        if path.startswith(f"{STAGING}/") and when <= before + min(_NOTE_LAG, older_than)
+    ]
+    # Notes first: one that outlives its part would send a run to look for it.
+    gone = sorted(staged) + sorted(found.keys() & set(unnamed))
     if not dry_run:
         _delete(table_uri, gone, store)
     return gone

@@ -71,10 +71,10 @@ def test_what_nobody_can_need_is_deleted(s3: S3Settings, store: Store, table: st
     assert vacuum(table, dt.timedelta(hours=1), s3, dry_run=False) == []
     dead = sorted([replaced.path, orphan.path])
     staged = "_staging/plan/part-0.json"
-    assert vacuum(table, NOW, s3, dry_run=True, even_if_young=True) == [*dead, staged]
+    assert vacuum(table, NOW, s3, dry_run=True, even_if_young=True) == [staged, *dead]
     assert {o.uri for o in store.snapshot(table).objects} >= everything
 
-    assert vacuum(table, NOW, s3, dry_run=False, even_if_young=True) == [*dead, staged]
+    assert vacuum(table, NOW, s3, dry_run=False, even_if_young=True) == [staged, *dead]
     left = {o.uri.removeprefix(f"{table}/") for o in store.snapshot(table).objects}
     assert {path for path in left if not path.startswith("_delta_log")} == {live.path}
     assert vacuum(table, NOW, s3, dry_run=False, even_if_young=True) == []
