@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
-from batch_jobs.errors import JobError
+from batch_jobs.errors import JobError, UnfitDataError
 from batch_jobs.keys import repeated
 from batch_jobs.partition import (
     QUARANTINED,
@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 # What a worker holds before it writes: rows that were scored, 40 bytes each, and characters of bad ones.
 PART_ROWS = 1_000_000
 _PART_BAD_CHARACTERS = 32_000_000
+# Rows of doubled keys are read again and kept whole. So many are a fault of the delivery, not of rows.
+MOST_DOUBLED = 50_000
 # In "wind_speed is 1048.36, expected …": what makes two rows' reasons different.
 _VALUE = re.compile(r" (is [^,]*|[^,]* appears \d+ times), expected")
 
@@ -133,6 +135,12 @@ class SplitScorer:
         counts = repeated([pa.chunked_array(each, pa.string()) for each in chunks])
         if not counts:
             return found.good, found.bad
+        if len(counts) > MOST_DOUBLED:
+            raise UnfitDataError(
+                f"{len(counts):,} of {found.rows:,} rows have a key that another row has, too; at most"
+                f" {MOST_DOUBLED:,} are set aside. Was a file delivered twice? Nothing is published. The"
+                f" files are {', '.join(sorted({rows.file for rows in found.good}))[:500]}"
+            )
         reasons: dict[tuple[str, int], str] = {}
         good, start = [], 0
         for rows in found.good:

@@ -199,6 +199,19 @@ def test_doubles_in_different_parts_are_named_and_refused(house: House, rules: R
     assert "id b is at position 1 of s3://" in str(refused.value)
 
 
+def test_a_file_that_was_delivered_twice_is_said_to_be(
+    house: House, rules: Rules, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(parts, "MOST_DOUBLED", 3)
+    body = csv([("a", *GOOD), ("b", *GOOD), ("c", *GOOD)])
+    with pytest.raises(UnfitDataError, match="4 of 4 rows have a key that another row has, too") as refused:
+        house.score(
+            {"1.csv": csv([("a", *GOOD), ("b", *GOOD)]), "2.csv": csv([("a", *GOOD), ("b", *GOOD)])}, rules
+        )
+    assert "Was a file delivered twice?" in str(refused.value)
+    assert house.score({"1.csv": body}, rules).result.quarantined == 0
+
+
 def test_doubles_that_are_set_aside_stop_nothing(house: House, rules: Rules) -> None:
     unfit = [("c", "AA", "500", "400"), ("d", *GOOD), ("d", *GOOD)]
     files = {"1.csv": csv([("a", *GOOD), *unfit]), "2.csv": csv([("b", *GOOD), *unfit])}
