@@ -48,10 +48,10 @@ clean-state: .venv/.ready  ## Stop the stack and forget its data
 	@$(BIN)/python -m deploy clean-state
 
 test: .venv/.ready  ## All tests
-	@$(BIN)/python -m pytest -n 2 --dist loadscope
+	@$(BIN)/python -m pytest -n 2 --dist loadscope --no-loadscope-reorder
 
 test-exhaustive: .venv/.ready  ## All tests, with every round and fault point instead of a sample
-	@GREENROOM_EXHAUSTIVE=1 $(BIN)/python -m pytest -n 2 --dist loadscope
+	@GREENROOM_EXHAUSTIVE=1 $(BIN)/python -m pytest -n 2 --dist loadscope --no-loadscope-reorder
 
 check: .venv/.ready  ## Format, lint, types, import contracts
 	@$(BIN)/ruff format --check .

@@ -52,8 +52,8 @@ WITH_THEIR_OWN_SERVER = (
 )
 
 
-# Begun first, so that no worker is left with minutes of them at the end.
-LONGEST = ("tests/deploy/test_demo", "tests/registry/test_review_", *ON_THE_STACK, "tests/test_team_guide")
+# Begun first, so that no worker is left with minutes of them at the end (where xdist keeps the order).
+LONGEST = (*ON_THE_STACK, "tests/deploy/test_demo", "tests/test_team_guide")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

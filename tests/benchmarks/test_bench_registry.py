@@ -79,21 +79,21 @@ def test_a_caller_who_was_told_no_finds_none(deed: Deed) -> None:
     assert compare([Answer(act, 0, {})], [_line(act)]) == Truth()
 
 
-def test_a_few_rounds_on_both_servers_end_with_one_json_object() -> None:
-    done = _run("registry", "--rounds", "3", "--calls", "3", "--engine", "sqlite")
+def test_a_round_on_both_servers_ends_with_one_json_object() -> None:
+    done = _run("registry", "--rounds", "1", "--calls", "1", "--engine", "sqlite")
     assert done.returncode == 0, done.stdout + done.stderr
     *table, last = done.stdout.splitlines()
     assert any(line.startswith("rounds with two in Production, ever") for line in table)
     figures = json.loads(last)
     promises = ("double_production", "lost_ledger_lines", "alias_disagreements", "untrue_answers", "errors")
     assert {name: figures[name] for name in promises} == dict.fromkeys(promises, 0)
-    assert figures["rounds"] == 3
-    assert 0 <= figures["double_production_stock"] <= 3
+    assert figures["rounds"] == 1
+    assert 0 <= figures["double_production_stock"] <= 1
     timing, found = (figures["engines"]["sqlite"][key] for key in ("timing", "greenroom"))
     dearer = max(timing["promote_ms"], timing["rollback_ms"])
     assert figures["overhead_ms"] == pytest.approx(dearer - timing["stock_ms"], abs=0.1)
-    assert sum(found["done"].values()) + sum(found["refused"].values()) == 3 * 5
-    assert found["looks"] >= 3
+    assert sum(found["done"].values()) + sum(found["refused"].values()) == 5
+    assert found["looks"] >= 1
 
 
 def test_rounds_are_counted_from_one() -> None:
