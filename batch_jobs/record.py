@@ -18,7 +18,7 @@ from mlflow.entities import (
 )
 from mlflow.exceptions import MlflowException
 
-from registry import RegistryError, RegistryUnavailableError, translated
+from registry import RegistryError, RegistryUnavailableError, experiment_id, translated
 from storage import CommitConflictError
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ _DIGEST_CHARACTERS = 36  # what MLflow allows for a dataset; the whole digest is
 def create_run(registry: Registry, job: BatchJob) -> str:
     """Start a run for a partition of a job; return its id."""
     with translated(f"start a run for the job {job.name}"):
-        return str(registry.client.create_run(_experiment(registry, job)).info.run_id)
+        return str(registry.client.create_run(experiment_id(registry, f"{job.name} batch")).info.run_id)
 
 
 def discard_run(registry: Registry, run_id: str, other: str) -> None:
@@ -154,9 +154,3 @@ def _finish(
         said = "interrupted" if interrupted else str(error)[:_ERROR_CHARACTERS]
         client.set_tag(run_id, "greenroom.error", said)
         client.set_terminated(run_id, "KILLED" if interrupted else "FAILED")
-
-
-def _experiment(registry: Registry, job: BatchJob) -> str:
-    name = f"{job.name} batch"
-    found = registry.client.get_experiment_by_name(name)
-    return str(found.experiment_id) if found else str(registry.client.create_experiment(name))

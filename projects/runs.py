@@ -164,9 +164,12 @@ def predict_all(scorer: AnyScorer, rows: Rows) -> tuple[Floats, Floats]:
 def run(project: Project, name: str, at: Workplace) -> Iterator[str]:
     """Open a run of MLflow, or the one that `mlflow run` has opened; yield its id."""
     # `mlflow run` starts the run itself and passes its id in MLFLOW_RUN_ID.
-    if "MLFLOW_RUN_ID" not in at.environment:
-        mlflow.set_experiment(project.model)
-    with mlflow.start_run(run_name=None if "MLFLOW_RUN_ID" in at.environment else name) as started:
+    if "MLFLOW_RUN_ID" in at.environment:
+        opened = mlflow.start_run()
+    else:
+        experiment = registry.experiment_id(at.registry, project.model)
+        opened = mlflow.start_run(run_name=name, experiment_id=experiment)
+    with opened as started:
         mlflow.set_tags(
             {"mlflow.runName": name, "mlflow.user": at.registry.user, "greenroom.project": project.name}
         )

@@ -9,7 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from registry.connection import Registry, connect, translated
+    from registry.connection import Registry, connect, experiment_id, translated
     from registry.errors import (
         ArtifactError,
         NothingOnStageError,
@@ -37,7 +37,7 @@ _HOMES = {
     "connection": (
         "Registry",
         "connect",
-        "encode",
+        "experiment_id",
         "translated",
     ),
     "errors": (
@@ -108,6 +108,7 @@ __all__ = [
     "connect",
     "decide",
     "encode",
+    "experiment_id",
     "fetch",
     "find_version",
     "list_requests",

@@ -72,6 +72,23 @@ def _formats(environment: Mapping[str, str]) -> tuple[str, ...]:
     return formats
 
 
+def experiment_id(registry: Registry, name: str) -> str:
+    """Return the id of an experiment, created where there is none of that name. Raises what MLflow raises.
+
+    `mlflow.set_experiment` would leave the id in the process, for whatever it logs next and wherever.
+    """
+    client = registry.client
+    if found := client.get_experiment_by_name(name):
+        return str(found.experiment_id)
+    try:
+        return str(client.create_experiment(name))
+    except RestException as error:
+        # Somebody else's first run began at the same moment.
+        if error.error_code == "RESOURCE_ALREADY_EXISTS" and (found := client.get_experiment_by_name(name)):
+            return str(found.experiment_id)
+        raise
+
+
 @contextmanager
 def translated(action: str) -> Iterator[None]:
     """Turn what MLflow raises while doing `action` into a `RegistryError`."""

@@ -78,6 +78,13 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> OneStac
     return OneStack(config, log)
 
 
+@pytest.fixture(autouse=True)
+def no_experiment_is_left_chosen() -> Iterator[None]:
+    """Or what the next test logs would go to an experiment of a server that it does not know."""
+    yield
+    assert "MLFLOW_EXPERIMENT_ID" not in os.environ
+
+
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[deploy.Stack]:
     with deploy.running(tmp_path_factory.mktemp("stack") / "state", s3_port=0, mlflow_port=0) as running:

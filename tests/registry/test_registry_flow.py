@@ -2,14 +2,16 @@
 
 import datetime as dt
 import json
+import os
 import re
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from commands import As
 from mlflow.exceptions import MlflowException
 from tiny_versions import register_tiny, validate_tiny
 
-from registry import ModelVersion, Registry, list_versions, read_history, resolve
+from registry import ModelVersion, Registry, experiment_id, list_versions, read_history, resolve
 from registry.__main__ import main
 from registry.ledger import find_faults
 
@@ -48,6 +50,13 @@ def waiting(at: Registry, model: str, author: As) -> str:
     validated(at, model, 1)
     assert author(main, "request", model, "1", "--reason", "please").code == 0
     return model
+
+
+def test_an_experiment_is_created_once_and_chosen_for_nobody_else(at: Registry, model: str) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        ids = set(pool.map(lambda _: experiment_id(at, model), range(8)))
+    assert ids == {at.client.get_experiment_by_name(model).experiment_id}
+    assert "MLFLOW_EXPERIMENT_ID" not in os.environ
 
 
 def test_the_whole_life_of_two_versions(at: Registry, model: str, author: As, reviewer: As) -> None:
