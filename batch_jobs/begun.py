@@ -30,7 +30,11 @@ class Begun:
 
     @classmethod
     def of(cls, planned: Provenance, commits: int, table_uri: str, store: Store) -> Begun:
-        """Find the notes on a plan for a day that was committed to so often."""
+        """Find the notes on a plan for a day that was committed to so often.
+
+        Raises `StorageError` where the store lets a note be overwritten: two runs would both believe theirs.
+        """
+        Notes(store, f"{table_uri}/{STAGING}").probe()
         return cls(Notes(store, f"{table_uri}/{STAGING}/{planned.plan_digest}-{commits}"))
 
     def run_id(self, create: Callable[[], str], discard: Callable[[str, str], None]) -> str:

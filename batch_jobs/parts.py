@@ -88,7 +88,7 @@ class SplitScorer:
         return together(results)
 
     def _write(self, found: _Part, split: Split, store: Store) -> SplitResult:
-        good, bad = self._without_repeated(found, split, store)
+        good, bad, doubled = self._without_repeated(found, split, store)
         scored = sum(map(len, good))
         if scored + len(bad) != found.rows:
             raise JobError(
@@ -105,15 +105,18 @@ class SplitScorer:
             for outcome, table in tables.items()
             if table is not None
         )
-        tallies = (reduce(Tally.merge, each) for each in zip(*found.tallies, strict=True))
+        of_input, of_predictions = (reduce(Tally.merge, each) for each in zip(*found.tallies, strict=True))
+        inspector = self.rows.rules.input
+        for unique in inspector.unique:
+            of_input = of_input.merge(inspector.repeated(unique, min(doubled, of_input.rows)))
         return SplitResult(
             parts=tuple(part for part in parts if part is not None),
             scored=scored,
             quarantined=len(bad),
             reasons=Counter(_VALUE.sub(", expected", reason) for row in bad for reason in row.reasons),
             first_bad=f"position {bad[0].position} of {bad[0].file}" if bad else None,
-            input=next(tallies),
-            predictions=next(tallies),
+            input=of_input,
+            predictions=of_predictions,
         )
 
     def _partition(self, outcome: str) -> dict[str, str]:
@@ -121,8 +124,8 @@ class SplitScorer:
 
     def _without_repeated(
         self, found: _Part, split: Split, store: Store
-    ) -> tuple[list[GoodRows], list[BadRow]]:
-        """Set aside all rows of one key; to keep them whole they are read again, which is seldom."""
+    ) -> tuple[list[GoodRows], list[BadRow], int]:
+        """Set aside all rows of one key, and count them; to keep them whole they are read again, seldom."""
         say_doubled = self.rows.rules.say_doubled
         named = [row for row in found.bad if None not in row.key]
         chunks = [
@@ -134,7 +137,7 @@ class SplitScorer:
         ]
         counts = repeated([pa.chunked_array(each, pa.string()) for each in chunks])
         if not counts:
-            return found.good, found.bad
+            return found.good, found.bad, 0
         if len(counts) > MOST_DOUBLED:
             raise UnfitDataError(
                 f"{len(counts):,} of {found.rows:,} rows have a key that another row has, too; at most"
@@ -161,7 +164,8 @@ class SplitScorer:
             else row
             for row in found.bad
         ]
-        return good, sorted([*bad, *self._again(reasons, split, store)], key=lambda r: (r.file, r.position))
+        bad += self._again(reasons, split, store)
+        return good, sorted(bad, key=lambda row: (row.file, row.position)), len(counts)
 
     def _again(self, reasons: Mapping[tuple[str, int], str], split: Split, store: Store) -> Iterator[BadRow]:
         for file, batch in _read(split, store) if reasons else ():

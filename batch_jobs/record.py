@@ -19,7 +19,6 @@ from mlflow.entities import (
 from mlflow.exceptions import MlflowException
 
 from registry import RegistryError, RegistryUnavailableError, experiment_id, translated
-from storage import CommitConflictError
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -57,20 +56,21 @@ def recorded_runs(
     version: ModelVersion,
     snapshot: Snapshot,
     run_ids: Sequence[str],
-) -> Iterator[None]:
+) -> Iterator[list[str]]:
     """Write the lineage of a partition to its run; end it FINISHED, or FAILED with what was raised.
 
-    More than one run are given where `mlflow run` started one to go on with what another began. Where
-    another process goes on with the same, a conflict is no failure of the run.
+    More than one run are given where `mlflow run` started one to go on with what another began. Yields
+    those that are there: one that was deleted since is no reason not to publish.
     """
     client = registry.client
+    there = [run_id for run_id in run_ids if _status(registry, run_id) is not None]
     with ExitStack() as stack:
-        for run_id in run_ids:
+        for run_id in there:
             with translated(f"write to the run {run_id}"):
                 stack.push(partial(_finish, client, run_id))
                 client.update_run(run_id, status="RUNNING")
                 _write_lineage(client, run_id, job, date, version, snapshot, registry.user)
-        yield
+        yield there
 
 
 def _write_lineage(
@@ -120,19 +120,26 @@ def record_counts(
 def repair(registry: Registry, run_id: str, metrics: Mapping[str, float], now_ms: int) -> None:
     """Complete the record of a partition that was committed when MLflow could not be told.
 
-    A run that was purged cannot be completed, and the table does not depend on it. To a login that is
-    no admin, MLflow answers for it as for a run of somebody else.
+    A run that was deleted cannot be completed, and the table does not depend on it.
+    """
+    if _status(registry, run_id) not in (None, "FINISHED"):
+        record_counts(registry, run_id, metrics, {}, now_ms)
+        _finish(registry.client, run_id, None, None, None)
+
+
+def _status(registry: Registry, run_id: str) -> str | None:
+    """Return how a run ended, or that it did not; None where it is deleted, or nobody's we know.
+
+    To a login that is no admin, MLflow answers for a purged run as for one of somebody else.
     """
     try:
         with translated(f"look at the run {run_id}"):
-            status = registry.client.get_run(run_id).info.status
+            info = registry.client.get_run(run_id).info
     except RegistryUnavailableError:
         raise
     except RegistryError:
-        return
-    if status != "FINISHED":
-        record_counts(registry, run_id, metrics, {}, now_ms)
-        _finish(registry.client, run_id, None, None, None)
+        return None
+    return str(info.status) if info.lifecycle_stage == "active" else None
 
 
 def _finish(
@@ -145,8 +152,6 @@ def _finish(
     if error is None:
         with translated(f"finish the run {run_id}"):
             client.set_terminated(run_id, "FINISHED")
-        return
-    if isinstance(error, CommitConflictError):
         return
     # What was raised matters more than whether MLflow could still be told.
     with suppress(MlflowException):

@@ -83,11 +83,12 @@ def run_partition(job: BatchJob, date: dt.date, scorer: AnyScorer, at: Workplace
     )
     made = replace(planned, run_id=run_id)
     runs = tuple(dict.fromkeys([run_id, *([at.run_id] if at.run_id else [])]))
-    with recorded_runs(at.registry, job, date, version, snapshot, runs):
+    with recorded_runs(at.registry, job, date, version, snapshot, runs) as recorded:
         scoring = SplitScorer(RowScorer(scorer, rules), made, table_uri, at.settings)
         splits = plan_splits(snapshot, at.store, split_bytes(at.environment))
         found, resumed = _score(splits, scoring, begun, at)
-        warnings = _judge(job, rules, found, rows_before(table_uri, date, at.settings))
+        usual = rows_before(table_uri, date, at.settings) if job.limits.usual_rows else ()
+        warnings = _judge(job, rules, found, usual)
         refuse_doubles(table_uri, found.parts, job.row_key, at.store, at.workers)
         try:
             table_version = commit_parts(
@@ -111,7 +112,7 @@ def run_partition(job: BatchJob, date: dt.date, scorer: AnyScorer, at: Workplace
         tags = {"greenroom.table": table_uri, "greenroom.table_version": str(table_version)}
         if warnings:
             tags["greenroom.warning"] = "\n".join(warnings)
-        for each in runs:
+        for each in recorded:
             record_counts(at.registry, each, counts | speed, tags, int(time.time() * 1000))
     return replace(
         report,

@@ -7,7 +7,8 @@ import pytest
 import yaml
 
 from batch_jobs.errors import JobFileError
-from batch_jobs.job import ROOT, job_names, parse_job, read_job
+from batch_jobs.job import RESERVED_COLUMNS, ROOT, job_names, parse_job, read_job
+from batch_jobs.partition import schema_of
 from expectations import load_suite
 from projects.declaration import read_project
 
@@ -23,6 +24,10 @@ def test_the_job_in_the_repository_is_read() -> None:
     assert job.name == "flight_delay"
     assert job.model == "models:/flight-delay/Production"
     assert job.row_key == ("flight_id",)
+
+
+def test_every_column_of_the_table_is_reserved() -> None:
+    assert set(schema_of([]).names) == RESERVED_COLUMNS
 
 
 @pytest.mark.parametrize(

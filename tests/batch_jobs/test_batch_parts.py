@@ -199,6 +199,17 @@ def test_doubles_in_different_parts_are_named_and_refused(house: House, rules: R
     assert "id b is at position 1 of s3://" in str(refused.value)
 
 
+def test_a_share_of_doubles_that_the_suite_does_not_bear_stops_the_day(house: House, tmp_path: Path) -> None:
+    unique = {"type": "expect_column_values_to_be_unique", "kwargs": {"column": "id", "mostly": 0.6}}
+    mostly = rules_of(tmp_path, [unique], [between("prediction", 0, 1)])
+    lines = [("a", *GOOD), ("b", *GOOD), ("b", *GOOD), ("c", *GOOD)]
+    found = house.score({"f.csv": csv(lines)}, mostly).result
+    [failure] = mostly.input.conclude(found.input).batch_failures
+    assert failure.message == "id, expected once: met by 50.0% of the rows, expected at least 60.0%"
+    enough = house.score({"f.csv": csv([*lines, ("d", *GOOD), ("e", *GOOD)])}, mostly).result
+    assert mostly.input.conclude(enough.input).batch_failures == ()
+
+
 def test_a_file_that_was_delivered_twice_is_said_to_be(
     house: House, rules: Rules, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import io
 import json
 import os
@@ -25,8 +26,8 @@ import deploy
 import registry
 from batch_jobs import job as job_module
 from batch_jobs.__main__ import main
-from batch_jobs.record import repair
-from storage import S3Settings, Store
+from batch_jobs.record import create_run, recorded_runs, repair
+from storage import CommitConflictError, S3Settings, Store
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -145,6 +146,9 @@ def test_a_record_that_mlflow_missed_is_repaired(
     run = client.get_run(report["run_id"])
     assert run.info.status == "FINISHED"
     assert run.data.metrics["rows"] == report["rows"]
+    client.set_terminated(report["run_id"], "FAILED")
+    client.delete_run(report["run_id"])
+    assert "nothing to do" in operator(main, "run", "flight_delay", "--date", "2013-07-04").out
 
 
 def test_a_purged_run_is_nothing_to_repair(
@@ -272,6 +276,30 @@ def test_an_unfit_day_is_a_failed_run_that_says_why(
     (run, *_) = client.search_runs([experiment.experiment_id], "params.date = '2013-12-31'")
     assert run.info.status == "FAILED"
     assert run.data.tags["greenroom.error"].startswith("The batch is unfit, and nothing is published")
+    # What was begun in it is gone on with, and what is said of the day is the same.
+    client.delete_run(run.info.run_id)
+    again = operator(main, "run", "flight_delay", "--date", "2013-12-31")
+    assert (again.code, "2013-12-31: The batch is unfit" in again.err) == (3, True), again.err
+
+
+def test_a_run_that_another_was_faster_than_has_failed(
+    operator: As, in_production: int, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another with another plan, that is: whoever does the very same finishes the same run."""
+    assert in_production
+    for name, value in operator.environment.items():
+        monkeypatch.setenv(name, value)
+    at, job = registry.connect(operator.environment), job_module.read_job("flight_delay")
+    version, date = registry.resolve(at, job.model), dt.date(2013, 7, 1)
+    run_id = create_run(at, job)
+    snapshot = store.snapshot(f"{FEATURES}/date={date}")
+    with (
+        pytest.raises(CommitConflictError),
+        recorded_runs(at, job, date, version, snapshot, [run_id]),
+    ):
+        raise CommitConflictError("another writer committed first")
+    run = at.client.get_run(run_id)
+    assert (run.info.status, run.data.tags["greenroom.error"]) == ("FAILED", "another writer committed first")
 
 
 @pytest.mark.parametrize(
