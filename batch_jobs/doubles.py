@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,26 +26,37 @@ _SHOWN = 3
 _WHERE = ("input_file", "input_position")
 
 
+def keep_hashes(scratch: Path, parts: Sequence[Part], hashes: npt.NDArray[np.uint64]) -> None:
+    """Keep the hashes of the keys of parts that were written together, in order and each once."""
+    for number, part in enumerate(parts):
+        # All of them lie with the first, so that what the others have in common with it is no double.
+        (hashes if number == 0 else hashes[:0]).tofile(_kept(scratch, part))
+
+
 def refuse_doubles(
-    table_uri: str, parts: Sequence[Part], row_key: Sequence[str], store: Store, workers: int
+    table_uri: str, parts: Sequence[Part], row_key: Sequence[str], store: Store, workers: int, scratch: Path
 ) -> None:
     """Raise `UnfitDataError` where a row that was scored has the key of another row, in another part.
 
-    Memory is bounded: the hashes of each part lie sorted on disk, eight bytes a row.
+    Where hashes were not kept in `scratch` (a part is of an earlier run, or of another machine), keys are
+    read again. Memory is bounded: the hashes of each part lie sorted on disk, eight bytes a row.
     """
-    if len(parts) < 2:  # noqa: PLR2004  # doubles within one part were set aside when it was written
-        return
-    with tempfile.TemporaryDirectory(prefix="greenroom-") as scratch, ThreadPoolExecutor(workers) as pool:
-        files = [Path(scratch) / str(number) for number in range(len(parts))]
 
-        def spill(part: Part, path: Path) -> None:
+    def spill(part: Part) -> Path:
+        path = _kept(scratch, part)
+        if not path.exists():
             # Doubles within a part lie in one that is set aside, twice.
             np.unique(hash_keys(_keyed(table_uri, part, row_key, store))).tofile(path)
+        return path
 
-        for done in [pool.submit(spill, *each) for each in zip(parts, files, strict=True)]:
-            done.result()
-        for hashes in shared_hashes(files):
-            _tell(table_uri, parts, row_key, store, hashes)
+    with ThreadPoolExecutor(workers) as pool:
+        files = list(pool.map(spill, parts))
+    for hashes in shared_hashes(files):
+        _tell(table_uri, parts, row_key, store, hashes)
+
+
+def _kept(scratch: Path, part: Part) -> Path:
+    return scratch / Path(part.path).name
 
 
 def _keyed(table_uri: str, part: Part, row_key: Sequence[str], store: Store) -> list[pa.ChunkedArray]:

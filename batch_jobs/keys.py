@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -68,19 +69,21 @@ def _mixed(numbers: Hashes) -> Hashes:
     return numbers ^ (numbers >> np.uint64(31))
 
 
-def repeated(keys: Sequence[pa.ChunkedArray]) -> dict[int, int]:
-    """Return for each row whose key another row has, too, how many rows have it. Rows count from 0."""
+def repeated(keys: Sequence[pa.ChunkedArray]) -> tuple[dict[int, int], Hashes]:
+    """Return for each row whose key another row has, too, how many rows have it. Rows count from 0.
+
+    Returns also the hashes of all keys, in order, each once.
+    """
     hashes = hash_keys(keys)
     ordered = np.sort(hashes)
-    twice = np.unique(ordered[1:][ordered[1:] == ordered[:-1]])
-    rows = np.flatnonzero(np.isin(hashes, twice)) if len(twice) else np.empty(0, np.int64)
-    if not len(rows):
-        return {}
+    again = ordered[1:] == ordered[:-1]
+    if not again.any():
+        return {}, ordered
+    rows = np.flatnonzero(np.isin(hashes, ordered[1:][again]))
     found = [tuple(column[int(row)].as_py() for column in keys) for row in rows]
-    counts: dict[tuple[object, ...], int] = {}
-    for key in found:
-        counts[key] = counts.get(key, 0) + 1
-    return {int(row): counts[key] for row, key in zip(rows, found, strict=True) if counts[key] > 1}
+    counts = Counter(found)
+    doubled = {int(row): counts[key] for row, key in zip(rows, found, strict=True) if counts[key] > 1}
+    return doubled, ordered[np.append(True, ~again)]  # an element of a mask
 
 
 def shared_hashes(spilled: Sequence[Path], at_once: int = 4_000_000) -> Iterator[Hashes]:
@@ -88,12 +91,17 @@ def shared_hashes(spilled: Sequence[Path], at_once: int = 4_000_000) -> Iterator
 
     Memory is bounded by `at_once` hashes, about: the files are gone through side by side, range by range.
     """
-    files = [np.memmap(path, np.uint64, "r") for path in spilled if path.stat().st_size]
+    filled = [path for path in spilled if path.stat().st_size]
+    files = [np.memmap(path, np.uint64, "r") for path in filled]
     ranges = max(1, -(-sum(map(len, files)) // at_once))
     edges = np.linspace(0, 2.0**64, ranges + 1)[1:-1].astype(np.uint64)
-    places = [np.concatenate([[0], np.searchsorted(f, edges), [len(f)]]) for f in files]
+    places = [np.concatenate([[0], np.searchsorted(f, edges), [len(f)]]).astype(int) for f in files]
     for number in range(ranges):
-        some = [f[at[number] : at[number + 1]] for f, at in zip(files, places, strict=True)]
+        # Read, not mapped: what is mapped stays in memory as long as there is any.
+        some = [
+            np.fromfile(path, np.uint64, at[number + 1] - at[number], offset=8 * at[number])
+            for path, at in zip(filled, places, strict=True)
+        ]
         ordered = np.sort(np.concatenate(some)) if some else np.empty(0, np.uint64)
         twice = np.unique(ordered[1:][ordered[1:] == ordered[:-1]])
         if len(twice):

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
+from batch_jobs.doubles import keep_hashes
 from batch_jobs.errors import JobError, UnfitDataError
 from batch_jobs.keys import repeated
 from batch_jobs.partition import (
@@ -29,6 +30,9 @@ from storage import Store, read_rows, write_part
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    import numpy.typing as npt
 
     from batch_jobs.scoring import RowScorer, ScoredBatch
     from batch_jobs.splits import Split
@@ -66,13 +70,27 @@ class _Part:
 
 
 @dataclass(frozen=True)
+class _Sorted:
+    """The rows of a part without those of one key, which are set aside; and the hashes of all keys."""
+
+    good: list[GoodRows]
+    bad: list[BadRow]
+    doubled: int
+    hashes: npt.NDArray[np.uint64]
+
+
+@dataclass(frozen=True)
 class SplitScorer:
-    """Scores one split at a time and writes its parts, which are not of the table before a commit."""
+    """Scores one split at a time and writes its parts, which are not of the table before a commit.
+
+    `scratch` is a folder for the hashes of their keys; whoever finds them there need not read keys again.
+    """
 
     rows: RowScorer
     made: Provenance
     table_uri: str
     settings: S3Settings
+    scratch: Path
 
     def __call__(self, split: Split) -> SplitResult:
         """Score a split. Raises `UnfitDataError`, `UnreadableFileError` or another `StorageError`."""
@@ -88,7 +106,8 @@ class SplitScorer:
         return together(results)
 
     def _write(self, found: _Part, split: Split, store: Store) -> SplitResult:
-        good, bad, doubled = self._without_repeated(found, split, store)
+        rows = self._without_repeated(found, split, store)
+        good, bad = rows.good, rows.bad
         scored = sum(map(len, good))
         if scored + len(bad) != found.rows:
             raise JobError(
@@ -100,17 +119,19 @@ class SplitScorer:
             SCORED: scored_rows(good, row_key, self.made) if scored else None,
             QUARANTINED: quarantined_rows(bad, row_key, self.made) if bad else None,
         }
-        parts = (
+        written = (
             write_part(self.table_uri, self._partition(outcome), table, schema_of(row_key), store)
             for outcome, table in tables.items()
             if table is not None
         )
+        parts = [part for part in written if part is not None]
+        keep_hashes(self.scratch, parts, rows.hashes)
         of_input, of_predictions = (reduce(Tally.merge, each) for each in zip(*found.tallies, strict=True))
         inspector = self.rows.rules.input
         for unique in inspector.unique:
-            of_input = of_input.merge(inspector.repeated(unique, min(doubled, of_input.rows)))
+            of_input = of_input.merge(inspector.repeated(unique, min(rows.doubled, of_input.rows)))
         return SplitResult(
-            parts=tuple(part for part in parts if part is not None),
+            parts=tuple(parts),
             scored=scored,
             quarantined=len(bad),
             reasons=Counter(_VALUE.sub(", expected", reason) for row in bad for reason in row.reasons),
@@ -122,9 +143,7 @@ class SplitScorer:
     def _partition(self, outcome: str) -> dict[str, str]:
         return {"date": str(self.made.date), "outcome": outcome}
 
-    def _without_repeated(
-        self, found: _Part, split: Split, store: Store
-    ) -> tuple[list[GoodRows], list[BadRow], int]:
+    def _without_repeated(self, found: _Part, split: Split, store: Store) -> _Sorted:
         """Set aside all rows of one key, and count them; to keep them whole they are read again, seldom."""
         say_doubled = self.rows.rules.say_doubled
         named = [row for row in found.bad if None not in row.key]
@@ -135,9 +154,9 @@ class SplitScorer:
             ]
             for nth in range(len(self.rows.rules.row_key))
         ]
-        counts = repeated([pa.chunked_array(each, pa.string()) for each in chunks])
+        counts, hashes = repeated([pa.chunked_array(each, pa.string()) for each in chunks])
         if not counts:
-            return found.good, found.bad, 0
+            return _Sorted(found.good, found.bad, 0, hashes)
         if len(counts) > MOST_DOUBLED:
             raise UnfitDataError(
                 f"{len(counts):,} of {found.rows:,} rows have a key that another row has, too; at most"
@@ -165,7 +184,8 @@ class SplitScorer:
             for row in found.bad
         ]
         bad += self._again(reasons, split, store)
-        return good, sorted(bad, key=lambda row: (row.file, row.position)), len(counts)
+        ordered = sorted(bad, key=lambda row: (row.file, row.position))
+        return _Sorted(good, ordered, len(counts), hashes)
 
     def _again(self, reasons: Mapping[tuple[str, int], str], split: Split, store: Store) -> Iterator[BadRow]:
         for file, batch in _read(split, store) if reasons else ():

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import tempfile
 import time
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from batch_jobs.begun import Begun
@@ -83,13 +85,17 @@ def run_partition(job: BatchJob, date: dt.date, scorer: AnyScorer, at: Workplace
     )
     made = replace(planned, run_id=run_id)
     runs = tuple(dict.fromkeys([run_id, *([at.run_id] if at.run_id else [])]))
-    with recorded_runs(at.registry, job, date, version, snapshot, runs) as recorded:
-        scoring = SplitScorer(RowScorer(scorer, rules), made, table_uri, at.settings)
+    with (
+        recorded_runs(at.registry, job, date, version, snapshot, runs) as recorded,
+        tempfile.TemporaryDirectory(prefix="greenroom-") as folder,
+    ):
+        scratch = Path(folder)
+        scoring = SplitScorer(RowScorer(scorer, rules), made, table_uri, at.settings, scratch)
         splits = plan_splits(snapshot, at.store, split_bytes(at.environment))
         found, resumed = _score(splits, scoring, begun, at)
         usual = rows_before(table_uri, date, at.settings) if job.limits.usual_rows else ()
         warnings = _judge(job, rules, found, usual)
-        refuse_doubles(table_uri, found.parts, job.row_key, at.store, at.workers)
+        refuse_doubles(table_uri, found.parts, job.row_key, at.store, at.workers, scratch)
         try:
             table_version = commit_parts(
                 table_uri,

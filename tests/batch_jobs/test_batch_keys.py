@@ -36,7 +36,9 @@ def test_all_rows_of_a_repeated_key_are_found_with_their_number(
 ) -> None:
     counts = Counter(keys)
     expected = {row: counts[key] for row, key in enumerate(keys) if counts[key] > 1}
-    assert repeated(columns(keys, cut)) == expected
+    found, hashes = repeated(columns(keys, cut))
+    assert found == expected
+    assert hashes.tolist() == sorted(set(hash_keys(columns(keys, cut)).tolist()))
 
 
 @settings(deadline=None)

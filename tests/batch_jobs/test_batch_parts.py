@@ -5,10 +5,12 @@ from __future__ import annotations
 import io
 import json
 import os
+import tempfile
 import uuid
 from collections import Counter
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -30,7 +32,6 @@ from storage import file_columns
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from registry import Scorer
     from storage import S3Settings, Store
@@ -45,6 +46,7 @@ class Scored:
     result: SplitResult
     rows: list[dict[str, Any]]
     table_uri: str
+    scratch: Path
 
     def only(self, outcome: str) -> list[dict[str, Any]]:
         return [row for row in self.rows if row["outcome"] == outcome]
@@ -57,12 +59,19 @@ class House:
     store: Store
     settings: S3Settings
     scorer: Scorer
+    folder: Path
+
+    def refuse_doubles(self, found: Scored, *, kept: bool) -> None:
+        """Look for doubles, with the hashes that the scoring has kept, or as if another machine had it."""
+        scratch = found.scratch if kept else Path(tempfile.mkdtemp(dir=self.folder))
+        refuse_doubles(found.table_uri, found.result.parts, ("id",), self.store, 2, scratch)
 
     def score(self, files: dict[str, bytes], rules: Rules, split_bytes: int = 2**20) -> Scored:
         root = f"s3://greenroom/{uuid.uuid4().hex}"
         for name, body in files.items():
             self.store.write(f"{root}/in/{name}", body)
-        scoring = SplitScorer(RowScorer(self.scorer, rules), made(), f"{root}/out", self.settings)
+        scratch = Path(tempfile.mkdtemp(dir=self.folder))
+        scoring = SplitScorer(RowScorer(self.scorer, rules), made(), f"{root}/out", self.settings, scratch)
         splits = plan_splits(self.store.snapshot(f"{root}/in"), self.store, split_bytes)
         result = together(scoring(split) for split in splits)
         rows = []
@@ -72,12 +81,12 @@ class House:
             rows += [{**row, **part.partition} for row in found.to_pylist()]
         for row in rows:
             row["input_file"] = row["input_file"].rpartition("/")[2]
-        return Scored(result, rows, scoring.table_uri)
+        return Scored(result, rows, scoring.table_uri, scratch)
 
 
 @pytest.fixture(scope="module")
-def house(s3: S3Settings, store: Store) -> House:
-    return House(store, s3, scorer())
+def house(s3: S3Settings, store: Store, tmp_path_factory: pytest.TempPathFactory) -> House:
+    return House(store, s3, scorer(), tmp_path_factory.mktemp("scratch"))
 
 
 @pytest.fixture(scope="module")
@@ -159,8 +168,9 @@ def test_rows_in_are_rows_scored_plus_rows_quarantined(
     # Within a part doubles are set aside, and between parts they are refused: none is scored twice.
     keys = Counter(r["id"] for r in found.rows)
     doubled = any(keys[r["id"]] > 1 for r in found.only("scored"))
-    with pytest.raises(UnfitDataError) if doubled else nullcontext():
-        refuse_doubles(found.table_uri, found.result.parts, ("id",), house.store, 2)
+    for kept in (True, False):
+        with pytest.raises(UnfitDataError) if doubled else nullcontext():
+            house.refuse_doubles(found, kept=kept)
 
 
 def test_each_bad_row_is_kept_whole_with_position_and_reasons(house: House, rules: Rules) -> None:
@@ -191,11 +201,12 @@ def test_each_bad_row_is_kept_whole_with_position_and_reasons(house: House, rule
     assert found.result.reasons["id, expected once"] == 4
 
 
-def test_doubles_in_different_parts_are_named_and_refused(house: House, rules: Rules) -> None:
+@pytest.mark.parametrize("kept", [True, False])
+def test_doubles_in_different_parts_are_named_and_refused(house: House, rules: Rules, *, kept: bool) -> None:
     files = {"1.csv": csv([("a", *GOOD), ("b", *GOOD)]), "2.csv": csv([("c", *GOOD), ("b", *GOOD)])}
     found = house.score(files, rules, split_bytes=1)
     with pytest.raises(UnfitDataError, match="At least 1 keys are of more than one row") as refused:
-        refuse_doubles(found.table_uri, found.result.parts, ("id",), house.store, 2)
+        house.refuse_doubles(found, kept=kept)
     assert "id b is at position 1 of s3://" in str(refused.value)
 
 
@@ -228,7 +239,7 @@ def test_doubles_that_are_set_aside_stop_nothing(house: House, rules: Rules) -> 
     files = {"1.csv": csv([("a", *GOOD), *unfit]), "2.csv": csv([("b", *GOOD), *unfit])}
     found = house.score(files, rules, split_bytes=1)
     assert (found.result.scored, found.result.quarantined) == (2, 6)
-    refuse_doubles(found.table_uri, found.result.parts, ("id",), house.store, 2)
+    house.refuse_doubles(found, kept=True)
 
 
 def test_a_large_file_is_scored_by_its_row_groups(house: House, rules: Rules) -> None:
