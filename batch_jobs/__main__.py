@@ -27,23 +27,14 @@ def main(arguments: list[str] | None = None) -> int:
     prepare_client(os.environ)
     # MLflow would print links between our lines, and into our JSON.
     os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
-    from batch_jobs.errors import JobError, JobFileError
-    from expectations import SuiteError
-    from registry import NothingOnStageError, RegistryError, RegistryUnavailableError, UnknownVersionError
-    from storage import CommitConflictError, StorageError, StorageUnavailableError
+    from batch_jobs.exit_codes import exit_code, failures
 
     try:
         return int(options.run(options))
     except KeyboardInterrupt:
         return _fail("interrupted; days that were told are published; run it again", 130)
-    except (CommitConflictError, StorageUnavailableError, RegistryUnavailableError) as error:
-        return _fail(error, 75)
-    except NothingOnStageError as error:
-        return _fail(error, 4)
-    except (JobFileError, SuiteError, UnknownVersionError) as error:
-        return _fail(error, 2)
-    except (JobError, RegistryError, StorageError) as error:
-        return _fail(error, 1)
+    except tuple(failures()) as error:
+        return _fail(error, exit_code(error))
 
 
 def _fail(error: object, code: int) -> int:
@@ -60,9 +51,7 @@ def _date(text: str) -> dt.date:
 
 def _count(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(
-            f"{text!r} is no number of workers; expected a whole one, at least 1"
-        )
+        raise argparse.ArgumentTypeError(f"{text!r} is no count; expected a whole number, at least 1")
     return int(text)
 
 
@@ -79,22 +68,32 @@ def _parser() -> argparse.ArgumentParser:
     named.add_argument("--json", action="store_true", help="print JSON for machines")
     common = argparse.ArgumentParser(add_help=False, parents=[named])
     common.add_argument("--workers", type=_count, metavar="N", help="splits at a time; as many as processors")
+    days = argparse.ArgumentParser(add_help=False)
+    days.add_argument(
+        "--days-at-once", type=_count, metavar="N", help="days that share the workers at a time; 4"
+    )
 
     verb = chosen.add_parser("run", allow_abbrev=False, parents=[common], help="score one day")
     verb.add_argument(
         "--date", dest="since", type=_date, required=True, metavar="DATE", help="the day, YYYY-MM-DD"
     )
-    verb.set_defaults(run=verbs.run, to=None)
+    verb.set_defaults(run=verbs.run, to=None, days_at_once=1)
 
     verb = chosen.add_parser(
-        "backfill", allow_abbrev=False, parents=[common], help="score a span of days, both ends included"
+        "backfill",
+        allow_abbrev=False,
+        parents=[common, days],
+        help="score a span of days, both ends included",
     )
     verb.add_argument("--from", dest="since", type=_date, required=True, metavar="DATE")
     verb.add_argument("--to", type=_date, required=True, metavar="DATE")
     verb.set_defaults(run=verbs.run)
 
     verb = chosen.add_parser(
-        "rescore", allow_abbrev=False, parents=[common], help="score again what a withdrawn version scored"
+        "rescore",
+        allow_abbrev=False,
+        parents=[common, days],
+        help="score again what a withdrawn version scored",
     )
     verb.add_argument("--version", type=_count, required=True, metavar="N", help="the version that scored it")
     verb.set_defaults(run=verbs.rescore)

@@ -9,23 +9,17 @@ import datetime as dt
 import json
 import os
 import sys
-import time
-from contextlib import contextmanager
-from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Sequence
 
     from batch_jobs.job import BatchJob
-    from batch_jobs.workplace import Progress, RunReport
-
-_REASONS_SHOWN = 5
 
 
 def run(options: argparse.Namespace) -> int:
-    """Score one day, or a span of days one after the other."""
+    """Score one day, or a span of days."""
     from batch_jobs.errors import JobFileError
     from batch_jobs.job import read_job
 
@@ -106,97 +100,30 @@ def vacuum(options: argparse.Namespace) -> int:
 
 def _score(job: BatchJob, days: Sequence[dt.date], options: argparse.Namespace) -> int:
     import registry
+    from batch_jobs.days import AT_ONCE, score_days
     from batch_jobs.engines.local import Threads
-    from batch_jobs.errors import UnfitDataError
+    from batch_jobs.exit_codes import UNFIT
     from batch_jobs.plan import read_rules
-    from batch_jobs.run import run_partition
+    from batch_jobs.telling import shown_progress, tell, to_plain
     from batch_jobs.workplace import Workplace
-    from storage import S3Settings, Store, UnreadableFileError
 
     read_rules(job)
-    settings = S3Settings.from_environment(os.environ)
     workers = options.workers or os.cpu_count() or 1
-    store, done, failed = Store.connect(settings), [], False
-    with _progress(len(days)) as progress:
-        at_registry = registry.connect(os.environ)
-        scorer = registry.load(at_registry, job.model).side_by_side()
-        # `mlflow run -e score` has started a run for its one day.
-        run_id = os.environ.get("MLFLOW_RUN_ID") if len(days) == 1 else None
+    at_once = min(options.days_at_once or AT_ONCE, len(days))
+    # `mlflow run -e score` has started a run for its one day.
+    run_id = os.environ.get("MLFLOW_RUN_ID") if len(days) == 1 else None
+    at = Workplace.connect(os.environ, Threads(workers), workers, run_id)
+    done, failed = {}, False
+    with shown_progress(len(days)) as show:
+        scorer = registry.load(at.registry, job.model).side_by_side()
         try:
-            for day in days:
-                at = Workplace(
-                    registry=at_registry,
-                    store=store,
-                    settings=settings,
-                    environment=os.environ,
-                    progress=progress(day),
-                    engine=Threads(workers),
-                    workers=workers,
-                    run_id=run_id,
-                )
-                try:
-                    report = run_partition(job, day, scorer, at)
-                except (UnfitDataError, UnreadableFileError) as error:
-                    # One unfit day does not keep the others waiting.
-                    failed = True
-                    print(f"batch_jobs: {job.name} {day}: {error}", file=sys.stderr)
-                    done.append({"job": job.name, "date": day, "published": False, "error": str(error)})
-                else:
-                    done.append(asdict(report))
-                    _print(report, quiet=options.json)
+            for day, came in score_days(job, days, scorer, at, at_once=at_once, watch=show):
+                show(day, None)
+                tell(job.name, day, came, quiet=options.json)
+                done[day] = to_plain(job.name, day, came)
+                failed = failed or isinstance(came, Exception)
         finally:
             # Whatever ends a backfill, what was published by then is told.
             if options.json:
-                print(json.dumps(done, indent=2, default=str))
-    return 3 if failed else 0
-
-
-def _print(report: RunReport, *, quiet: bool) -> None:
-    for warning in report.warnings:
-        print(f"batch_jobs: {report.job} {report.date}: warning: {warning}", file=sys.stderr)
-    if quiet:
-        return
-    done = f"published as version {report.table_version} of {report.table}"
-    print(
-        f"{report.job} {report.date}: {report.rows:,} rows = {report.scored:,} scored"
-        f" + {report.quarantined:,} quarantined, by {report.model} version {report.model_version};"
-        f" {done if report.published else 'nothing to do'} ({report.seconds:.1f} s)",
-        flush=True,
-    )
-    if report.resumed_splits:
-        print(
-            f"  went on with {report.resumed_splits} parts of the input that were scored before", flush=True
-        )
-    for reason, count in list(report.reasons.items())[:_REASONS_SHOWN]:
-        print(f"  {count:,} rows: {reason}", flush=True)
-
-
-@contextmanager
-def _progress(days: int) -> Iterator[Callable[[dt.date], Callable[[Progress], None]]]:
-    """Show a bar on a terminal, nothing in a pipe: rows a second, time left, rows set aside."""
-    from rich.console import Console
-    from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
-    from rich.progress import Progress as Bars
-
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), TimeRemainingColumn(compact=True))
-    with Bars(*columns, console=console, transient=True, disable=not console.is_terminal) as bars:
-        task = bars.add_task("Loading the model", total=days)
-        number = 0
-
-        def of(day: dt.date) -> Callable[[Progress], None]:
-            nonlocal number
-            before, began = number, time.monotonic()
-            number += 1
-            bars.update(task, description=f"Scoring {day}", completed=before)
-
-            def show(found: Progress) -> None:
-                rows = found.scored + found.quarantined
-                speed = rows / max(time.monotonic() - began, 1e-9)
-                said = f"Scoring {day}: {rows:,} rows, {speed:,.0f} a second, {found.quarantined:,} set aside"
-                done = before + found.done_bytes / max(found.of_bytes, 1)
-                bars.update(task, description=said, completed=done)
-
-            return show
-
-        yield of
+                print(json.dumps([done[day] for day in sorted(done)], indent=2, default=str))
+    return UNFIT if failed else 0

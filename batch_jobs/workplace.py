@@ -40,6 +40,26 @@ class Workplace:
     workers: int
     run_id: str | None = None
 
+    @classmethod
+    def connect(
+        cls, environment: Mapping[str, str], engine: Engine, workers: int, run_id: str | None = None
+    ) -> Workplace:
+        """Connect as the standard variables say; nothing is sent yet."""
+        import registry
+        from storage import S3Settings, Store
+
+        settings = S3Settings.from_environment(environment)
+        return cls(
+            registry=registry.connect(environment),
+            store=Store.connect(settings),
+            settings=settings,
+            environment=environment,
+            progress=lambda _: None,
+            engine=engine,
+            workers=workers,
+            run_id=run_id,
+        )
+
 
 @dataclass(frozen=True)
 class RunReport:

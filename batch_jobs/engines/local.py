@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor, as_completed, wait
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -13,20 +12,21 @@ if TYPE_CHECKING:
     from batch_jobs.splits import Split
 
 
-@dataclass(frozen=True)
 class Threads:
-    """So many splits at a time, in this process."""
+    """So many splits at a time, in this process, of however many days that are scored at once."""
 
-    workers: int
+    def __init__(self, workers: int) -> None:
+        self._pool = ThreadPoolExecutor(workers, thread_name_prefix="split")
 
     def map(
         self, score: Callable[[Split], SplitResult], splits: Sequence[Split]
     ) -> Iterator[tuple[Split, SplitResult]]:
-        """Score each split, `workers` of them at a time."""
-        pool = ThreadPoolExecutor(self.workers, thread_name_prefix="split")
+        """Score each split, where a thread is free; other days may have theirs in between."""
+        asked = {self._pool.submit(score, split): split for split in splits}
         try:
-            asked = {pool.submit(score, split): split for split in splits}
             for done in as_completed(asked):
                 yield asked[done], done.result()
         finally:
-            pool.shutdown(cancel_futures=True)
+            for waiting in asked:
+                waiting.cancel()
+            wait(asked)

@@ -7,6 +7,9 @@ import io
 import json
 import os
 import shutil
+import signal
+import subprocess
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -17,7 +20,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
-from commands import As, run_command
+from commands import REPOSITORY, As, run_command
 from deltalake import DeltaTable
 from mlflow import MlflowClient
 from mlflow.exceptions import MlflowException
@@ -189,6 +192,52 @@ def test_backfill_scores_each_day_and_goes_on_past_an_unfit_one(
     assert len(live(settings, "2013-12-31")) == 0
 
 
+def test_days_side_by_side_are_each_published_once_and_told_in_order(
+    operator: As, in_production: int, settings: S3Settings
+) -> None:
+    assert in_production
+    before = version(settings)
+    span = ("--from", "2013-09-01", "--to", "2013-09-06")
+    ran = operator(main, "backfill", "flight_delay", *span, "--days-at-once", "6", "--json")
+    assert ran.code == 0, ran.err
+    reports = json.loads(ran.out)
+    assert [report["date"] for report in reports] == [f"2013-09-0{day}" for day in range(1, 7)]
+    assert all(report["published"] for report in reports)
+    assert len({report["run_id"] for report in reports}) == 6
+    for report in reports:
+        rows = live(settings, report["date"])
+        assert len(rows) == report["rows"] == pc.count_distinct(rows["flight_id"]).as_py()
+        assert rows["run_id"].unique().to_pylist() == [report["run_id"]]
+    assert version(settings) - max(before, 0) == 6
+
+
+def test_a_backfill_that_is_interrupted_says_so_and_is_finished_by_the_next(
+    roles: dict[str, dict[str, str]], operator: As, in_production: int
+) -> None:
+    assert in_production
+    span = ("backfill", "flight_delay", "--from", "2013-09-11", "--to", "2013-09-30")
+    with subprocess.Popen(
+        [sys.executable, "-m", "batch_jobs", *span, "--days-at-once", "2"],
+        cwd=REPOSITORY,
+        env=roles["operator"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stdout
+        assert "published" in process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        told, said = process.communicate(timeout=60)
+    assert process.returncode == 130, said
+    assert said == "batch_jobs: interrupted; days that were told are published; run it again\n"
+    assert len(told.splitlines()) < 19
+    ran = operator(main, *span, "--json")
+    assert ran.code == 0, ran.err
+    reports = json.loads(ran.out)
+    assert len(reports) == 20
+    assert {report["published"] for report in reports} == {True, False}
+
+
 def test_csv_with_bad_cells_scores_the_rest(
     operator: As, one_day: pa.Table, store: Store, settings: S3Settings
 ) -> None:
@@ -318,6 +367,11 @@ def test_a_run_that_another_was_faster_than_has_failed(
         (["run", "flight_delay", "--date", "tomorrow"], 2, "'tomorrow' is not a date; expected YYYY-MM-DD"),
         (["run", "flight_delay"], 2, "the following arguments are required: --date"),
         (["run", "flight_delay", "--date", "2031-01-01"], 3, "There is no input for 2031-01-01"),
+        (
+            ["rescore", "flight_delay", "--version", "1", "--days-at-once", "0"],
+            2,
+            "'0' is no count; expected a whole number, at least 1",
+        ),
         (
             ["backfill", "flight_delay", "--from", "2013-07-02", "--to", "2013-07-01"],
             2,
