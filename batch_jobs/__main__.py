@@ -7,7 +7,7 @@ import datetime as dt
 import os
 import sys
 
-from batch_jobs import verbs
+from batch_jobs import scheduling, verbs
 
 _EXAMPLES = """examples:
   python -m batch_jobs run flight_delay --date 2013-07-01
@@ -15,6 +15,8 @@ _EXAMPLES = """examples:
   python -m batch_jobs status flight_delay --from 2013-07-01
   python -m batch_jobs rescore flight_delay --version 1
   python -m batch_jobs vacuum flight_delay --dry-run
+  python -m batch_jobs schedule                   # all jobs with a schedule, until SIGTERM
+  python -m batch_jobs schedule flight_delay --once
 
 exit codes: 0 published or nothing to do, 2 usage, 3 unfit data, 4 nothing on stage, 75 try again, 1 other
 settings are environment variables: docs/settings.md"""
@@ -66,8 +68,9 @@ def _parser() -> argparse.ArgumentParser:
     named = argparse.ArgumentParser(add_help=False)
     named.add_argument("job", help="a file batch_jobs/JOB.yaml")
     named.add_argument("--json", action="store_true", help="print JSON for machines")
-    common = argparse.ArgumentParser(add_help=False, parents=[named])
-    common.add_argument("--workers", type=_count, metavar="N", help="splits at a time; as many as processors")
+    splits = argparse.ArgumentParser(add_help=False)
+    splits.add_argument("--workers", type=_count, metavar="N", help="splits at a time; as many as processors")
+    common = argparse.ArgumentParser(add_help=False, parents=[named, splits])
     days = argparse.ArgumentParser(add_help=False)
     days.add_argument(
         "--days-at-once", type=_count, metavar="N", help="days that share the workers at a time; 4"
@@ -110,6 +113,19 @@ def _parser() -> argparse.ArgumentParser:
     verb.add_argument("--days", type=_count, default=7, help="how long ago they were needed at least; 7")
     verb.add_argument("--dry-run", action="store_true", help="only name them")
     verb.set_defaults(run=verbs.vacuum)
+
+    verb = chosen.add_parser(
+        "schedule",
+        allow_abbrev=False,
+        parents=[splits, days],
+        help="score what is missing whenever a job's moment comes",
+    )
+    verb.add_argument(
+        "jobs", nargs="*", metavar="JOB", help="a file batch_jobs/JOB.yaml; all with a schedule"
+    )
+    verb.add_argument("--once", action="store_true", help="catch up now, and end: for cron and the like")
+    verb.add_argument("--json", action="store_true", help="print JSON for machines, a line for each event")
+    verb.set_defaults(run=scheduling.schedule)
     return parser
 
 

@@ -11,6 +11,8 @@ import yaml
 
 from batch_jobs.errors import JobFileError
 from batch_jobs.limits import Band, Limits
+from batch_jobs.parsing import exactly
+from batch_jobs.schedule import Schedule, parse_schedule
 
 if TYPE_CHECKING:
     from typing import Any
@@ -41,6 +43,7 @@ class BatchJob:
     input_suite: str
     predictions_suite: str
     limits: Limits
+    schedule: Schedule | None = None
 
 
 def job_names() -> list[str]:
@@ -66,8 +69,8 @@ def parse_job(name: str, found: Any) -> BatchJob:
     """Check the content of a job file."""
     where = f"batch_jobs/{name}.yaml"
     keys = ("model", "input", "output", "row_key", "suites", "limits")
-    top = _exactly(found, keys, where)
-    suites = _exactly(top["suites"], ("input", "predictions"), f"{where}: suites")
+    top = exactly(found, keys, where, optional=("schedule",))
+    suites = exactly(top["suites"], ("input", "predictions"), f"{where}: suites")
     texts = {key: top[key] for key in ("model", "input", "output")} | suites
     for key, value in texts.items():
         if not isinstance(value, str) or not value:
@@ -91,6 +94,7 @@ def parse_job(name: str, found: Any) -> BatchJob:
         input_suite=suites["input"],
         predictions_suite=suites["predictions"],
         limits=parse_limits(top["limits"], f"{where}: limits"),
+        schedule=parse_schedule(top["schedule"], f"{where}: schedule") if "schedule" in top else None,
     )
 
 
@@ -108,12 +112,12 @@ def refuse_overlap(read_from: str, write_to: str, where: str) -> None:
 
 def parse_limits(found: Any, where: str) -> Limits:
     """Check the limits of a job; what is only a number is where nothing is published any more."""
-    limits = _exactly(found, ("quarantined_share",), where, optional=("usual_rows",))
+    limits = exactly(found, ("quarantined_share",), where, optional=("usual_rows",))
     share = limits["quarantined_share"]
     there = f"{where}: quarantined_share"
     if not isinstance(share, dict):
         share = {"stop": _number(share, 0, 1, there)}
-    ends = _exactly(share, ("stop",), there, ("warn",))
+    ends = exactly(share, ("stop",), there, ("warn",))
     stop = _number(ends["stop"], 0, 1, f"{there}: stop")
     warn = _number(ends.get("warn", stop), 0, 1, f"{there}: warn")
     if warn > stop:
@@ -121,7 +125,7 @@ def parse_limits(found: Any, where: str) -> Limits:
     rows = None
     if "usual_rows" in limits:
         there = f"{where}: usual_rows"
-        given = _exactly(limits["usual_rows"], (), there, ("warn", "stop"))
+        given = exactly(limits["usual_rows"], (), there, ("warn", "stop"))
         always = [0, math.inf]
         rows = Band(*(_pair(given.get(end, always), f"{there}: {end}") for end in ("warn", "stop")))
     return Limits(Band((0, warn), (0, stop)), rows)
@@ -140,15 +144,3 @@ def _pair(found: Any, where: str) -> tuple[float, float]:
     if low > high:
         raise JobFileError(f"{where} is {found!r}, expected the smaller number first")
     return low, high
-
-
-def _exactly(found: Any, keys: tuple[str, ...], where: str, optional: tuple[str, ...] = ()) -> dict[str, Any]:
-    if not isinstance(found, dict):
-        raise JobFileError(f"{where}: found {found!r}, expected keys and values")
-    for key in found:
-        if key not in keys + optional:
-            raise JobFileError(f"{where}: unknown key {key!r}; known are {', '.join(keys + optional)}")
-    for key in keys:
-        if key not in found:
-            raise JobFileError(f"{where}: the key {key!r} is missing")
-    return found

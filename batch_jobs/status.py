@@ -40,12 +40,16 @@ class State(StrEnum):
 
 @dataclass(frozen=True)
 class Day:
-    """One day of a job; `changed` says what is not as it was when the day was published."""
+    """One day of a job; `changed` says what is not as it was when the day was published.
+
+    `snapshot` is what lies there for it now, if anything does.
+    """
 
     date: dt.date
     state: State
     live: LivePartition | None
     changed: tuple[str, ...] = ()
+    snapshot: Snapshot | None = None
 
     def __str__(self) -> str:
         if self.live is None:
@@ -92,10 +96,10 @@ def _judge(
     if snapshot is None:
         return Day(date, State.NO_INPUT, live)
     if live is None:
-        return Day(date, State.MISSING, None)
+        return Day(date, State.MISSING, None, snapshot=snapshot)
     wanted = {**plan, "snapshot_digest": snapshot.digest}
     changed = tuple(_CALLED[name] for name in wanted if live.plan[name] != wanted[name])
-    return Day(date, State.STALE if changed else State.CURRENT, live, changed)
+    return Day(date, State.STALE if changed else State.CURRENT, live, changed, snapshot)
 
 
 def delivered_days(input_uri: str, store: Store) -> dict[dt.date, Snapshot]:
