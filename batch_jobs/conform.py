@@ -21,6 +21,7 @@ ColumnKind = Literal["number", "text"]
 # No thousands separators, decimal commas, "NaN" or "inf": what is not plainly a number is not one.
 _NUMBER = r"^\s*-?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?\s*$"
 _SHOWN_CHARACTERS = 80
+_NAMES_SHOWN = 400
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,8 @@ def conform(raw: pa.Table, columns: Mapping[str, ColumnKind], file: str) -> Conf
     for name, kind in columns.items():
         if name not in raw.column_names:
             raise UnfitDataError(
-                f"{file} has no column {name!r}; expected {', '.join(columns)}. Deliver it again"
+                f"{file} has no column {name!r}; expected {', '.join(columns)}; found"
+                f" {', '.join(map(repr, raw.column_names))[:_NAMES_SHOWN]}. Deliver it again"
             )
         values = _decoded(raw[name])
         if kind == "number" and pa.types.is_string(values.type):

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from storage import Part, Store
 
 _SHOWN = 3
+_CHARACTERS_SHOWN = 80
 _WHERE = ("input_file", "input_position")
 
 
@@ -88,7 +89,7 @@ def _tell(
     doubled = {key: found for key, found in places.items() if len(found) > 1 and key in scored}
     if doubled:
         shown = "; ".join(
-            f"{' and '.join(f'{n} {v}' for n, v in zip(row_key, key, strict=True))} is at"
+            f"{' and '.join(f'{n} {_told(v)}' for n, v in zip(row_key, key, strict=True))} is at"
             f" {' and at '.join(found[:_SHOWN])}"
             for key, found in list(doubled.items())[:_SHOWN]
         )
@@ -96,3 +97,10 @@ def _tell(
             f"At least {len(doubled):,} keys are of more than one row, in different parts of the input;"
             f" expected each once. Nothing is published. {shown}"
         )
+
+
+def _told(value: str) -> str:
+    # A key may be of any length, and hold what a terminal obeys.
+    return (
+        value if value.isprintable() and len(value) <= _CHARACTERS_SHOWN else repr(value[:_CHARACTERS_SHOWN])
+    )

@@ -38,8 +38,10 @@ if TYPE_CHECKING:
     from batch_jobs.splits import Split
     from storage import RowBatch, S3Settings
 
-# What a worker holds before it writes: rows that were scored, 40 bytes each, and characters of bad ones.
+# What a worker holds before it writes: rows that were scored, 40 bytes each with an ordinary key, and
+# characters of bad ones.
 PART_ROWS = 1_000_000
+_PART_KEY_BYTES = 256 * 2**20
 _PART_BAD_CHARACTERS = 32_000_000
 # Rows of doubled keys are read again and kept whole. So many are a fault of the delivery, not of rows.
 MOST_DOUBLED = 50_000
@@ -54,17 +56,19 @@ class _Part:
     good: list[GoodRows] = field(default_factory=list)
     bad: list[BadRow] = field(default_factory=list)
     rows: int = 0
+    key_bytes: int = 0
     tallies: list[tuple[Tally, Tally]] = field(default_factory=list)
 
     def add(self, batch: ScoredBatch, rows: int) -> None:
         self.good.append(batch.good)
         self.bad += batch.bad
         self.rows += rows
+        self.key_bytes += sum(column.nbytes for column in batch.good.keys)
         self.tallies.append((batch.input, batch.predictions))
 
     @property
     def is_full(self) -> bool:
-        if sum(map(len, self.good)) >= PART_ROWS:
+        if sum(map(len, self.good)) >= PART_ROWS or self.key_bytes >= _PART_KEY_BYTES:
             return True
         return sum(len(row.row) for row in self.bad) >= _PART_BAD_CHARACTERS
 

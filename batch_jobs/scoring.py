@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 from batch_jobs.conform import conform
 from batch_jobs.errors import JobFileError
 from batch_jobs.partition import BadRow, GoodRows
+from batch_jobs.spelling import spelled_rows
 from expectations import Expectation, Severity, repeated_reason
 
 if TYPE_CHECKING:
@@ -116,15 +117,23 @@ class RowScorer:
         numbers = pa.array(sorted(reasons), pa.int64())
         found = (conform(batch.table, self.columns, file).table if typed is None else typed).take(numbers)
         keys = zip(*(found[name].to_pylist() for name in self.rules.row_key), strict=True)
-        whole = batch.table.take(numbers).to_pylist()
+        whole = spelled_rows(batch.table.take(numbers))
         return [
-            BadRow(file, int(batch.positions[number]), key, _spelled(row), tuple(reasons[number]))
+            BadRow(file, int(batch.positions[number]), key, row, tuple(reasons[number]))
             for number, key, row in zip(numbers.to_pylist(), keys, whole, strict=True)
         ]
 
     def _broken(self, file: str, batch: RowBatch) -> list[BadRow]:
-        no_key = (None,) * len(self.rules.row_key)
-        return [BadRow(file, b.position, no_key, json.dumps(b.text), (b.reason,)) for b in batch.broken]
+        return [
+            BadRow(
+                file,
+                row.position,
+                tuple(row.cells.get(n) if n not in row.unread else None for n in self.rules.row_key),
+                json.dumps(row.cells or row.text, ensure_ascii=False),
+                row.reasons,
+            )
+            for row in batch.broken
+        ]
 
 
 def _without(
@@ -139,8 +148,3 @@ def _add(reasons: Reasons, row: int, sentence: str) -> None:
     found = reasons.setdefault(row, [])
     if sentence not in found:
         found.append(sentence)
-
-
-def _spelled(row: Mapping[str, object]) -> str:
-    # Dates and decimals have no JSON of their own; they are kept as they print.
-    return json.dumps(row, default=str, ensure_ascii=False)

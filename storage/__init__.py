@@ -2,6 +2,7 @@
 
 from storage.columns import file_columns, first_rows
 from storage.commit import commit_parts, count_commits
+from storage.csv_rows import BrokenRow, RowBatch
 from storage.delta import live_columns
 from storage.errors import (
     CommitConflictError,
@@ -12,7 +13,7 @@ from storage.errors import (
     StorageUnavailableError,
     UnreadableFileError,
 )
-from storage.files import BrokenRow, RowBatch, read_rows, row_groups
+from storage.files import read_rows, row_groups
 from storage.notes import Notes
 from storage.objects import Store
 from storage.once import count_rows, stream_rows, write_once

@@ -54,8 +54,8 @@ class Store:
     def snapshot(self, prefix: str) -> Snapshot:
         """Pin the newest version of every data object under `prefix` (`s3://bucket/path`).
 
-        Markers and hidden files (`_SUCCESS`, `.part.crc`) are passed over. An empty snapshot is an
-        answer, not an error; a bucket that is not there is an `ObjectNotFoundError`.
+        Markers and what is hidden (`_SUCCESS`, `.part.crc`, `_temporary/`) are passed over. An empty
+        snapshot is an answer, not an error; a bucket that is not there is an `ObjectNotFoundError`.
         """
         bucket, key = split_uri(prefix)
         folder = f"{key.rstrip('/')}/" if key else ""
@@ -64,7 +64,7 @@ class Store:
             pages = self.client.get_paginator("list_object_versions").paginate(Bucket=bucket, Prefix=folder)
             for page in pages:
                 for version in page.get("Versions", []):
-                    if not version.get("IsLatest") or not is_data(version["Key"]):
+                    if not version.get("IsLatest") or not is_data(version["Key"].removeprefix(folder)):
                         continue
                     version_id = version.get("VersionId")
                     found.append(

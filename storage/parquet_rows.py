@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
+from storage.expansion import rows_at_once
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from typing import Any, BinaryIO
@@ -42,19 +44,32 @@ def read_parquet(
     if any(_group_bytes(footer, group) > _LARGE_GROUP_BYTES for group in range(footer.num_row_groups)):
         parquet = pq.ParquetFile(file, metadata=footer, pre_buffer=False, buffer_size=_PIECE_BYTES)
     starts = np.cumsum([0, *(footer.row_group(group).num_rows for group in range(footer.num_row_groups))])
-    names = list(parquet.schema_arrow.names if columns is None else columns)
+    delivered = parquet.schema_arrow
+    schema = _without_views(delivered)
+    names = list(schema.names if columns is None else columns)
     empty = True
     for together in _runs(footer, range(footer.num_row_groups) if groups is None else groups):
         start = int(starts[together[0]])
         # Of a whole file in one go, every byte that was fetched would be kept until its end.
-        for batch in parquet.iter_batches(_BATCH_ROWS, row_groups=together, columns=columns):
+        rows = rows_at_once(file, footer, together, _BATCH_ROWS)
+        for batch in parquet.iter_batches(rows, row_groups=together, columns=columns):
             table = pa.Table.from_batches([batch])
+            if schema is not delivered:
+                table = pa.table({name: table[name].cast(schema.field(name).type) for name in names})
             yield start, table if columns is None else table.select(names)
             start += len(batch)
             empty = False
     if empty:
-        nothing = parquet.schema_arrow.empty_table()
+        nothing = schema.empty_table()
         yield 0, nothing if columns is None else nothing.select(names)
+
+
+def _without_views(schema: pa.Schema) -> pa.Schema:
+    """Return a schema without the types that much of Arrow cannot work with; the same, if it has none."""
+    plain = {str(pa.string_view()): pa.string(), str(pa.binary_view()): pa.binary()}
+    if plain.keys().isdisjoint(str(column.type) for column in schema):
+        return schema
+    return pa.schema([column.with_type(plain.get(str(column.type), column.type)) for column in schema])
 
 
 def _runs(footer: Any, groups: Sequence[int]) -> Iterator[list[int]]:

@@ -64,6 +64,12 @@ def split_uri(uri: str) -> tuple[str, str]:
 
 
 def is_data(key: str) -> bool:
-    """Say whether a key is a data file, and not a marker or hidden file of the job that wrote it."""
-    name = key.rsplit("/", 1)[-1]
+    """Say whether a key, relative to where data lies, is a data file and not what jobs leave beside it.
+
+    Markers, checksums and hidden files are not, nor is what lies in a hidden folder, as `_temporary/`; one
+    like `_day=1` is a partition.
+    """
+    *folders, name = key.split("/")
+    if any(folder.startswith(("_", ".")) and "=" not in folder for folder in folders):
+        return False
     return bool(name) and not name.startswith(("_", ".")) and not name.endswith(".crc")

@@ -42,6 +42,7 @@ ON_THE_STACK = (
 # These have servers of their own, one for all files of a kind; or need the stack, but nothing that others
 # put on it, so that a worker that is done with the rest can take them.
 WITH_THEIR_OWN_SERVER = (
+    "tests/batch_jobs/test_batch_bad_input",
     "tests/batch_jobs/test_batch_parts",
     "tests/registry/test_review_pages",
     "tests/registry/test_review_",

@@ -122,6 +122,6 @@ def test_columns_are_found_by_name_and_extra_ones_passed_over() -> None:
 
 def test_a_missing_column_is_named() -> None:
     with pytest.raises(
-        UnfitDataError, match=r"s3://b/f\.csv has no column 'b'; expected a, b\. Deliver it again"
+        UnfitDataError, match=r"s3://b/f\.csv has no column 'b'; expected a, b; found 'a'\. Deliver it again"
     ):
         conform(pa.table({"a": ["x"]}), {"a": "text", "b": "number"}, "s3://b/f.csv")

@@ -2,86 +2,32 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
-import tempfile
-import uuid
 from collections import Counter
 from contextlib import nullcontext
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
+from house import House, Scored, csv, parquet
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from tiny_model import between, made, rules_of, scorer, suite
+from tiny_model import between, rules_of, scorer, suite
 
 from batch_jobs import parts
-from batch_jobs.doubles import refuse_doubles
 from batch_jobs.errors import JobFileError, UnfitDataError
-from batch_jobs.parts import SplitScorer
-from batch_jobs.results import SplitResult, together
-from batch_jobs.scoring import RowScorer, Rules
-from batch_jobs.splits import plan_splits
-from storage import file_columns
+from batch_jobs.results import SplitResult
+from batch_jobs.scoring import Rules
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from pathlib import Path
 
-    from registry import Scorer
     from storage import S3Settings, Store
 
 EXHAUSTIVE = bool(os.environ.get("GREENROOM_EXHAUSTIVE"))
-
-
-@dataclass(frozen=True)
-class Scored:
-    """What became of some files: the result as a whole, and the rows of its parts."""
-
-    result: SplitResult
-    rows: list[dict[str, Any]]
-    table_uri: str
-    scratch: Path
-
-    def only(self, outcome: str) -> list[dict[str, Any]]:
-        return [row for row in self.rows if row["outcome"] == outcome]
-
-
-@dataclass(frozen=True)
-class House:
-    """Scores files as a job does, on S3."""
-
-    store: Store
-    settings: S3Settings
-    scorer: Scorer
-    folder: Path
-
-    def refuse_doubles(self, found: Scored, *, kept: bool) -> None:
-        """Look for doubles, with the hashes that the scoring has kept, or as if another machine had it."""
-        scratch = found.scratch if kept else Path(tempfile.mkdtemp(dir=self.folder))
-        refuse_doubles(found.table_uri, found.result.parts, ("id",), self.store, 2, scratch)
-
-    def score(self, files: dict[str, bytes], rules: Rules, split_bytes: int = 2**20) -> Scored:
-        root = f"s3://greenroom/{uuid.uuid4().hex}"
-        for name, body in files.items():
-            self.store.write(f"{root}/in/{name}", body)
-        scratch = Path(tempfile.mkdtemp(dir=self.folder))
-        scoring = SplitScorer(RowScorer(self.scorer, rules), made(), f"{root}/out", self.settings, scratch)
-        splits = plan_splits(self.store.snapshot(f"{root}/in"), self.store, split_bytes)
-        result = together(scoring(split) for split in splits)
-        rows = []
-        for part in result.parts:
-            found = file_columns(scoring.table_uri, part.path, None, self.store)
-            assert len(found) == part.rows
-            rows += [{**row, **part.partition} for row in found.to_pylist()]
-        for row in rows:
-            row["input_file"] = row["input_file"].rpartition("/")[2]
-        return Scored(result, rows, scoring.table_uri, scratch)
 
 
 @pytest.fixture(scope="module")
@@ -95,16 +41,6 @@ def rules(tmp_path_factory: pytest.TempPathFactory) -> Rules:
     return rules_of(
         tmp_path_factory.mktemp("suites"), [between("temp", -50, 120), unique], [between("prediction", 0, 1)]
     )
-
-
-def csv(rows: Sequence[tuple[str, ...]]) -> bytes:
-    return b"id,carrier,distance,temp\n" + "".join(",".join(r) + "\n" for r in rows).encode()
-
-
-def parquet(rows: dict[str, Any], row_group_size: int = 2) -> bytes:
-    buffer = io.BytesIO()
-    pq.write_table(pa.table(rows), buffer, row_group_size=row_group_size)
-    return buffer.getvalue()
 
 
 GOOD = ("AA", "500", "50")

@@ -3,6 +3,7 @@
 import codecs
 import io
 import os
+import re
 
 import numpy as np
 import pyarrow as pa
@@ -12,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from storage import RowBatch, UnreadableFileError, read_rows, row_groups
+from storage.utf8 import MARK, Utf8File
 
 EXAMPLES = 2000 if os.environ.get("GREENROOM_EXHAUSTIVE") else 150
 
@@ -30,7 +32,7 @@ def rows_of(batches: list[RowBatch]) -> dict[int, list[str | None]]:
 
 
 def broken_of(batches: list[RowBatch]) -> dict[int, tuple[str, str]]:
-    return {row.position: (row.text, row.reason) for batch in batches for row in batch.broken}
+    return {row.position: (row.text, row.reasons[0]) for batch in batches for row in batch.broken}
 
 
 def parquet(table: pa.Table, **options: object) -> bytes:
@@ -64,7 +66,7 @@ def test_every_row_is_read_or_set_aside_at_its_own_position(
     text += [",".join(written(cell, always=always) for cell in line or ()) for line in body]
     data = end.join(text).encode() + (end.encode() if ends or len(text) == 1 else b"")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("storage.files._CSV_BLOCK_BYTES", block_bytes)
+        patch.setattr("storage.csv_rows._BLOCK_BYTES", block_bytes)
         batches = read(data)
 
     expected = [line for line in body if line is not None]
@@ -86,7 +88,7 @@ def test_every_row_is_read_or_set_aside_at_its_own_position(
 
 
 def test_positions_hold_where_the_parser_reads_ahead(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("storage.files._CSV_BLOCK_BYTES", 16)
+    monkeypatch.setattr("storage.csv_rows._BLOCK_BYTES", 16)
     body = b"a,b\n" + b"".join(b"%d\n" % i if i % 3 == 0 else b"%d,%d\n" % (i, i) for i in range(100))
     batches = read(body)
     assert len(batches) > 5
@@ -134,7 +136,10 @@ WHOLE = parquet(pa.table({"a": list(range(1000)), "b": [str(i) for i in range(10
         ("x.csv", b"a,b", "is not a whole CSV file"),
         ("x.csv", "a,b\n1,2\n".encode("utf-16"), "is not a whole CSV file"),
         ("x.csv", "a,b\n1,2\n".encode("utf-16-le"), "is not a whole CSV file"),
-        ("x.csv", "a,b\n1,é\n".encode("latin-1"), "invalid UTF8 data"),
+        ("x.csv", "a,é\n1,2\n".encode("latin-1"), r"the header is not UTF-8: a,\xe9; expected UTF-8 text"),
+        ("x.csv", b"\x1f\x8b\x08\0", "it is compressed by gzip; expected UTF-8 text"),
+        ("x.csv", b'"a\nb",c\n1,007\n', "a quote is opened in the header and not closed in its line"),
+        ("x.csv", b'a,b\n1,"2\n3,4\n5,"6"\n', "a quoted value that ends at line 4 has no sound end"),
         ("x.csv", b'a,b\n1,"2\n3,4\n5,6\n', "a quote is opened and never closed, so rows are lost in it"),
         ("x.csv", b"a,b,a\n1,2,3\n", "has the column 'a' more than once; column names must be unique"),
         ("x.parquet", b"", "is not a whole PARQUET file"),
@@ -154,14 +159,39 @@ def test_what_cannot_be_read_is_named(name: str, body: bytes, said: str) -> None
     assert said in str(refused.value)
 
 
+def test_bytes_that_are_no_utf_8_set_their_row_aside_and_are_kept() -> None:
+    batches = read(b"a,b\n1,2\n3,caf\xe9\\n\n\xff,\n4,\xe9,5\nx,\xc3\xa9\n")
+    assert rows_of(batches) == {0: ["1", "2"], 4: ["x", "é"]}
+    assert broken_of(batches) == {
+        1: (r"3,caf\xe9\\n", r"b is not UTF-8: 'caf\xe9\\n'"),
+        2: (r"\xff,", r"a is not UTF-8: '\xff'"),
+        3: (r"4,\xe9,5", "has 3 columns, expected 2"),
+    }
+    (first, *_) = (row for batch in batches for row in batch.broken)
+    assert first.cells == {"a": "3", "b": r"caf\xe9\\n"}
+
+
+@given(text=st.binary(max_size=40), block_bytes=st.integers(1, 9))
+@settings(max_examples=EXAMPLES, deadline=None)
+def test_text_is_read_as_python_reads_it_wherever_it_is_cut(text: bytes, block_bytes: int) -> None:
+    file, found = Utf8File(io.BytesIO(text)), b""
+    while piece := file.read(block_bytes):
+        assert len(piece) <= block_bytes
+        found += piece
+    expected = text.decode("utf-8", "surrogateescape")
+    back = re.sub(f"{MARK}(..)", lambda digits: chr(0xDC00 + int(digits[1], 16)), found.decode())
+    assert back == expected
+    assert file.is_marked == any("\udc80" <= letter <= "\udcff" for letter in expected)
+
+
 def test_a_quoted_value_over_lines_at_the_end_is_whole() -> None:
     assert rows_of(read(b'a,b\n1,"2\n"\n')) == {0: ["1", "2\n"]}
     assert rows_of(read(b'a,b\n1,"2 ""inches""\n"')) == {0: ["1", '2 "inches"\n']}
 
 
 def test_a_value_larger_than_a_block_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("storage.files._CSV_BLOCK_BYTES", 64)
-    with pytest.raises(UnreadableFileError, match="is not a whole CSV file"):
+    monkeypatch.setattr("storage.csv_rows._BLOCK_BYTES", 64)
+    with pytest.raises(UnreadableFileError, match=r"a row is larger than .* MiB; perhaps a quote is opened"):
         read(b"a,b\n1,2\n3," + b"x" * 500 + b"\n4,5\n")
 
 

@@ -136,7 +136,9 @@ def test_any_text_is_a_location_or_refused(uri: str) -> None:
         ("day/_SUCCESS", False),
         ("day/.part-0.csv.crc", False),
         ("day/part-0.csv.crc", False),
-        ("_old/part-0.csv", True),
+        ("_temporary/0/part-0.csv", False),
+        (".part/part-0.csv", False),
+        ("_hour=1/part-0.csv", True),
     ],
 )
 def test_markers_are_no_data(key: str, *, data: bool) -> None:
