@@ -7,13 +7,15 @@ import datetime as dt
 import os
 import sys
 
-from batch_jobs import scheduling, verbs
+from batch_jobs import repair_verbs, scheduling, verbs
 
 _EXAMPLES = """examples:
   python -m batch_jobs run flight_delay --date 2013-07-01
   python -m batch_jobs backfill flight_delay --from 2013-07-01 --to 2013-07-07
   python -m batch_jobs status flight_delay --from 2013-07-01
   python -m batch_jobs rescore flight_delay --version 1
+  python -m batch_jobs quarantined flight_delay --date 2013-07-02 --out bad.csv
+  python -m batch_jobs requeue flight_delay --date 2013-07-02 mended.csv
   python -m batch_jobs vacuum flight_delay --dry-run
   python -m batch_jobs schedule                   # all jobs with a schedule, until SIGTERM
   python -m batch_jobs schedule flight_delay --once
@@ -107,6 +109,24 @@ def _parser() -> argparse.ArgumentParser:
     verb.add_argument("--from", dest="since", type=_date, metavar="DATE")
     verb.add_argument("--to", type=_date, metavar="DATE")
     verb.set_defaults(run=verbs.status)
+
+    day = argparse.ArgumentParser(add_help=False)
+    day.add_argument(
+        "--date", dest="since", type=_date, required=True, metavar="DATE", help="the day, YYYY-MM-DD"
+    )
+
+    verb = chosen.add_parser(
+        "quarantined", allow_abbrev=False, parents=[day], help="write bad rows to a file, to mend them"
+    )
+    verb.add_argument("job", help="a file batch_jobs/JOB.yaml")
+    verb.add_argument("--out", required=True, metavar="FILE", help="a file .csv or .parquet")
+    verb.set_defaults(run=repair_verbs.quarantined)
+
+    verb = chosen.add_parser(
+        "requeue", allow_abbrev=False, parents=[common, day], help="score mended rows in place of bad ones"
+    )
+    verb.add_argument("file", help="rows as `quarantined` writes them, mended: a path or an s3:// URI")
+    verb.set_defaults(run=repair_verbs.requeue, to=None)
 
     verb = chosen.add_parser("vacuum", allow_abbrev=False, help="delete files that nothing can need any more")
     verb.add_argument("job", help="a file batch_jobs/JOB.yaml")

@@ -23,7 +23,7 @@ RESERVED_COLUMNS = frozenset(
     {
         *("date", "outcome", "prediction", "reasons", "row", "input_file", "input_position"),
         *("model", "model_version", "run_id", "snapshot_digest", "artifact_digest", "suite_digest"),
-        "code_digest",
+        *("code_digest", "repair", "repairs_digest"),
     }
 )
 

@@ -7,8 +7,9 @@
 | prediction | float32; null where quarantined |
 | reasons, row | why a row was quarantined, and all of it as JSON; null where scored |
 | input_file, input_position | where the row came from; positions count from 0 |
+| repair | the repair that the row was read from in place of that; null where none |
 | model, model_version, run_id | what scored it |
-| snapshot_digest, artifact_digest, suite_digest, code_digest | what decides the rest |
+| snapshot_digest, artifact_digest, suite_digest, code_digest, repairs_digest | what decides the rest |
 """
 
 from __future__ import annotations
@@ -20,18 +21,22 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
+from batch_jobs.repairs import NO_REPAIRS
+
 if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Sequence
 
     import numpy.typing as npt
 
+    from batch_jobs.repairs import Repairs
+
 PARTITION_BY = ("date", "outcome")
 SCORED = "scored"
 QUARANTINED = "quarantined"
 PLAN_COLUMNS = (
     *("model", "model_version", "snapshot_digest", "artifact_digest", "suite_digest"),
-    "code_digest",
+    *("code_digest", "repairs_digest"),
 )
 
 
@@ -47,6 +52,7 @@ class Provenance:
     artifact_digest: str
     suite_digest: str
     code_digest: str
+    repairs_digest: str = ""
 
     @property
     def plan(self) -> dict[str, object]:
@@ -101,6 +107,7 @@ def schema_of(row_key: Sequence[str]) -> pa.Schema:
             ("row", pa.string()),
             ("input_file", pa.string()),
             ("input_position", pa.int64()),
+            ("repair", pa.string()),
             ("model", pa.string()),
             ("model_version", pa.int64()),
             ("run_id", pa.string()),
@@ -109,7 +116,9 @@ def schema_of(row_key: Sequence[str]) -> pa.Schema:
     )
 
 
-def scored_rows(good: Sequence[GoodRows], row_key: Sequence[str], made: Provenance) -> pa.Table:
+def scored_rows(
+    good: Sequence[GoodRows], row_key: Sequence[str], made: Provenance, repairs: Repairs = NO_REPAIRS
+) -> pa.Table:
     """Lay out rows that were scored as the table's, without its partition columns.
 
     What is the same in all rows is a dictionary of one value: it costs next to nothing to write.
@@ -129,12 +138,15 @@ def scored_rows(good: Sequence[GoodRows], row_key: Sequence[str], made: Provenan
             "row": pa.nulls(count, pa.string()),
             "input_file": files,
             "input_position": np.concatenate([rows.positions for rows in good]),
+            "repair": pa.chunked_array([_repair(rows, repairs) for rows in good], pa.string()),
             **_constants(made, count),
         }
     )
 
 
-def quarantined_rows(bad: Sequence[BadRow], row_key: Sequence[str], made: Provenance) -> pa.Table:
+def quarantined_rows(
+    bad: Sequence[BadRow], row_key: Sequence[str], made: Provenance, repairs: Repairs = NO_REPAIRS
+) -> pa.Table:
     """Lay out rows that were set aside as the table's, without its partition columns."""
     keys = {name: pa.array([row.key[nth] for row in bad], pa.string()) for nth, name in enumerate(row_key)}
     return pa.table(
@@ -145,9 +157,18 @@ def quarantined_rows(bad: Sequence[BadRow], row_key: Sequence[str], made: Proven
             "row": pa.array([row.row for row in bad], pa.string()),
             "input_file": pa.array([row.file for row in bad], pa.string()),
             "input_position": pa.array([row.position for row in bad], pa.int64()),
+            "repair": pa.array([repairs.name(row.file, row.position) for row in bad], pa.string()),
             **_constants(made, len(bad)),
         }
     )
+
+
+def _repair(rows: GoodRows, repairs: Repairs) -> pa.Array:
+    # Rows that are repaired come in batches of their own, so of most there is nothing to look up.
+    mine = repairs.rows.get(rows.file)
+    if not mine or not np.isin(rows.positions, list(mine)).any():
+        return pa.nulls(len(rows), pa.string())
+    return pa.array([repairs.name(rows.file, position) for position in rows.positions.tolist()], pa.string())
 
 
 def _constants(made: Provenance, count: int) -> dict[str, pa.Array]:

@@ -24,6 +24,7 @@ from batch_jobs.partition import (
     schema_of,
     scored_rows,
 )
+from batch_jobs.repairs import NO_REPAIRS
 from batch_jobs.results import SplitResult, together
 from expectations import Tally
 from storage import Store, read_rows, write_part
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
+    from batch_jobs.repairs import Repairs
     from batch_jobs.scoring import RowScorer, ScoredBatch
     from batch_jobs.splits import Split
     from storage import RowBatch, S3Settings
@@ -95,12 +97,13 @@ class SplitScorer:
     table_uri: str
     settings: S3Settings
     scratch: Path
+    repairs: Repairs = NO_REPAIRS
 
     def __call__(self, split: Split) -> SplitResult:
         """Score a split. Raises `UnfitDataError`, `UnreadableFileError` or another `StorageError`."""
         store = Store.connect(self.settings)
         waiting, results = _Part(), []
-        for file, batch in _read(split, store):
+        for file, batch in _read(split, store, self.repairs):
             waiting.add(self.rows.score(file, batch), len(batch.table) + len(batch.broken))
             if waiting.is_full:
                 results.append(self._write(waiting, split, store))
@@ -120,8 +123,8 @@ class SplitScorer:
             )
         row_key = self.rows.rules.row_key
         tables = {
-            SCORED: scored_rows(good, row_key, self.made) if scored else None,
-            QUARANTINED: quarantined_rows(bad, row_key, self.made) if bad else None,
+            SCORED: scored_rows(good, row_key, self.made, self.repairs) if scored else None,
+            QUARANTINED: quarantined_rows(bad, row_key, self.made, self.repairs) if bad else None,
         }
         written = (
             write_part(self.table_uri, self._partition(outcome), table, schema_of(row_key), store)
@@ -142,6 +145,7 @@ class SplitScorer:
             first_bad=f"position {bad[0].position} of {bad[0].file}" if bad else None,
             input=of_input,
             predictions=of_predictions,
+            repaired=sum(len(t) - t["repair"].null_count for t in tables.values() if t is not None),
         )
 
     def _partition(self, outcome: str) -> dict[str, str]:
@@ -192,7 +196,7 @@ class SplitScorer:
         return _Sorted(good, ordered, len(counts), hashes)
 
     def _again(self, reasons: Mapping[tuple[str, int], str], split: Split, store: Store) -> Iterator[BadRow]:
-        for file, batch in _read(split, store) if reasons else ():
+        for file, batch in _read(split, store, self.repairs) if reasons else ():
             here = {
                 number: [reasons[file, position]]
                 for number, position in enumerate(batch.positions.tolist())
@@ -201,8 +205,9 @@ class SplitScorer:
             yield from self.rows.set_aside(file, batch, here)
 
 
-def _read(split: Split, store: Store) -> Iterator[tuple[str, RowBatch]]:
+def _read(split: Split, store: Store, repairs: Repairs) -> Iterator[tuple[str, RowBatch]]:
     for piece in split.pieces:
         uri = piece.object.uri
         for batch in read_rows(store.open(piece.object), uri, piece.groups):
-            yield uri, batch
+            for some in repairs.applied(uri, batch):
+                yield uri, some

@@ -20,7 +20,8 @@ _REASONS = 50
 class SplitResult:
     """The parts that a split was written to, and the counts and tallies that the whole is judged by.
 
-    `first_bad` says where the first row lies that was set aside: position and file.
+    `first_bad` says where the first row lies that was set aside: position and file. `repaired` of the rows,
+    of either outcome, stood in for others.
     """
 
     parts: tuple[Part, ...]
@@ -30,6 +31,7 @@ class SplitResult:
     first_bad: str | None
     input: Tally
     predictions: Tally
+    repaired: int = 0
 
     @property
     def rows(self) -> int:
@@ -46,6 +48,7 @@ class SplitResult:
             "first_bad": self.first_bad,
             "input": self.input.to_plain(),
             "predictions": self.predictions.to_plain(),
+            "repaired": self.repaired,
         }
 
     @classmethod
@@ -59,6 +62,7 @@ class SplitResult:
             first_bad=plain["first_bad"],
             input=Tally.from_plain(plain["input"]),
             predictions=Tally.from_plain(plain["predictions"]),
+            repaired=plain["repaired"],
         )
 
 
@@ -76,5 +80,6 @@ def together(results: Iterable[SplitResult]) -> SplitResult:
             first_bad=first.first_bad or other.first_bad,
             input=first.input.merge(other.input),
             predictions=first.predictions.merge(other.predictions),
+            repaired=first.repaired + other.repaired,
         )
     return first

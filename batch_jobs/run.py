@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING
 
 from batch_jobs.begun import Begun
 from batch_jobs.doubles import refuse_doubles
-from batch_jobs.errors import UnfitDataError
+from batch_jobs.errors import JobError, UnfitDataError
 from batch_jobs.job import refuse_overlap
 from batch_jobs.live import live_partition, rows_before
 from batch_jobs.partition import PARTITION_BY, Provenance, schema_of
 from batch_jobs.parts import SplitScorer
 from batch_jobs.plan import plan_of, read_rules
 from batch_jobs.record import create_run, discard_run, record_counts, recorded_runs, repair
+from batch_jobs.repairs import read_repairs
 from batch_jobs.results import together
 from batch_jobs.scoring import RowScorer
 from batch_jobs.splits import plan_splits, split_bytes
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
     from batch_jobs.job import BatchJob
     from batch_jobs.live import LivePartition
+    from batch_jobs.repairs import Repairs
     from batch_jobs.results import SplitResult
     from batch_jobs.scoring import Rules
     from batch_jobs.splits import Split
@@ -55,8 +57,13 @@ def run_partition(job: BatchJob, date: dt.date, scorer: AnyScorer, at: Workplace
             " date right?"
         )
     version = scorer.version
+    repairs = read_repairs(table_uri, date, snapshot, at.store)
     planned = Provenance(
-        date=date, run_id="", snapshot_digest=snapshot.digest, **plan_of(job, version, rules)
+        date=date,
+        run_id="",
+        snapshot_digest=snapshot.digest,
+        repairs_digest=repairs.digest,
+        **plan_of(job, version, rules),
     )
     report = RunReport(
         job=job.name,
@@ -68,7 +75,7 @@ def run_partition(job: BatchJob, date: dt.date, scorer: AnyScorer, at: Workplace
         scored=0,
         quarantined=0,
         reasons={},
-        warnings=(),
+        warnings=repairs.warnings,
         table=table_uri,
         table_version=None,
         run_id=None,
@@ -90,11 +97,12 @@ def run_partition(job: BatchJob, date: dt.date, scorer: AnyScorer, at: Workplace
         tempfile.TemporaryDirectory(prefix="greenroom-") as folder,
     ):
         scratch = Path(folder)
-        scoring = SplitScorer(RowScorer(scorer, rules), made, table_uri, at.settings, scratch)
+        scoring = SplitScorer(RowScorer(scorer, rules), made, table_uri, at.settings, scratch, repairs)
         splits = plan_splits(snapshot, at.store, split_bytes(at.environment))
         found, resumed = _score(splits, scoring, begun, at)
         usual = rows_before(table_uri, date, at.settings) if job.limits.usual_rows else ()
-        warnings = _judge(job, rules, found, usual)
+        _refuse_unmet(repairs, found)
+        warnings = (*repairs.warnings, *_judge(job, rules, found, usual))
         refuse_doubles(table_uri, found.parts, job.row_key, at.store, at.workers, scratch)
         try:
             table_version = commit_parts(
@@ -116,6 +124,8 @@ def run_partition(job: BatchJob, date: dt.date, scorer: AnyScorer, at: Workplace
         counts = {"rows": found.rows, "scored": found.scored, "quarantined": found.quarantined}
         speed = {"seconds": seconds, "rows_per_second": found.rows / seconds}
         tags = {"greenroom.table": table_uri, "greenroom.table_version": str(table_version)}
+        if repairs.digest:
+            tags["greenroom.repairs"] = repairs.digest
         if warnings:
             tags["greenroom.warning"] = "\n".join(warnings)
         for each in recorded:
@@ -132,6 +142,7 @@ def run_partition(job: BatchJob, date: dt.date, scorer: AnyScorer, at: Workplace
         run_id=run_id,
         seconds=round(seconds, 3),
         resumed_splits=resumed,
+        repaired=found.repaired,
     )
 
 
@@ -163,6 +174,14 @@ def _judge(job: BatchJob, rules: Rules, found: SplitResult, before: Sequence[int
             raise UnfitDataError(f"The batch is unfit, and nothing is published. {render(report)}")
         warnings += [failure.message for failure in report.warnings]
     return (*warnings, *job.limits.judge(found, before))
+
+
+def _refuse_unmet(repairs: Repairs, found: SplitResult) -> None:
+    if found.repaired != len(repairs):
+        raise JobError(
+            f"There are {len(repairs):,} repaired rows, and {found.repaired:,} of them were met in the input."
+            " Nothing is published; this is a fault of ours, please report it"
+        )
 
 
 def _nothing_to_do(report: RunReport, live: LivePartition, started: float) -> RunReport:

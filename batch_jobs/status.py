@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from batch_jobs.live import live_partitions
+from batch_jobs.repairs import NO_REPAIRS, read_repairs, repaired_days
 from storage import Snapshot
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ _CALLED = {
     "artifact_digest": "artifact",
     "suite_digest": "suites or limits",
     "code_digest": "code",
+    "repairs_digest": "repairs",
 }
 
 
@@ -82,12 +84,17 @@ def find_days(
     `input_uri` has `{date}` in it; `plan` is what a run would do today, but for the input.
     """
     delivered, live = delivered_days(input_uri, store), live_partitions(table_uri, store, settings)
+    repaired = repaired_days(table_uri, store)
+
+    def judge(date: dt.date) -> Day:
+        snapshot = delivered.get(date)
+        repairs = (
+            read_repairs(table_uri, date, snapshot, store) if snapshot and date in repaired else NO_REPAIRS
+        )
+        return _judge(date, snapshot, live.get(date), {**plan, "repairs_digest": repairs.digest})
+
     first, last = since or dt.date.min, until or dt.date.max
-    return tuple(
-        _judge(date, delivered.get(date), live.get(date), plan)
-        for date in sorted(delivered.keys() | live.keys())
-        if first <= date <= last
-    )
+    return tuple(judge(date) for date in sorted(delivered.keys() | live.keys()) if first <= date <= last)
 
 
 def _judge(

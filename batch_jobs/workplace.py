@@ -80,3 +80,4 @@ class RunReport:
     run_id: str | None
     seconds: float
     resumed_splits: int = 0
+    repaired: int = 0

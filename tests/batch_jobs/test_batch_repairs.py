@@ -1,0 +1,160 @@
+"""Repaired rows stand in for others, cell for cell, and no row is lost or doubled by it."""
+
+from __future__ import annotations
+
+import csv
+import datetime as dt
+import io
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from batch_jobs.errors import UnfitDataError
+from batch_jobs.handed_in import guarded, read_handed_in, unguarded
+from batch_jobs.repairs import REPAIRS, Repair, Repairs, keep, read_repairs, repair_notes, repaired_days
+from storage import BrokenRow, RowBatch
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from storage import Store
+
+DAY = dt.date(2013, 7, 1)
+
+
+def repair(position: int, file: str = "f", etag: str = "e", cell: str | None = "mended") -> Repair:
+    return Repair(file, etag, position, {"a": cell})
+
+
+@settings(deadline=None)
+@given(st.text(max_size=8))
+def test_what_is_guarded_is_no_formula_and_comes_back(cell: str) -> None:
+    written = guarded(cell)
+    assert written is not None
+    assert unguarded(written) == cell
+    if not written.lstrip("-").replace(".", "").replace("e", "").replace("E", "").isdecimal():
+        assert not written.startswith(("=", "+", "@", "\t", "\r")) or written[1:].isdecimal()
+
+
+@pytest.mark.parametrize(
+    ("cell", "written"),
+    [
+        ("=cmd|' /C calc'!A0", "'=cmd|' /C calc'!A0"),
+        ("+1", "'+1"),
+        ("-2+3", "'-2+3"),
+        ("@SUM(A1)", "'@SUM(A1)"),
+        ("'=1", "''=1"),
+        ("-10.5", "-10.5"),
+        ("-1e-3", "-1e-3"),
+        ("'tis", "'tis"),
+        ("plain", "plain"),
+    ],
+)
+def test_only_formulas_are_guarded(cell: str, written: str) -> None:
+    assert guarded(cell) == written
+
+
+@settings(deadline=None)
+@given(st.sets(st.integers(0, 30)), st.sets(st.integers(0, 30)), st.sets(st.integers(0, 30)))
+def test_every_position_is_there_once_repaired_or_not(
+    readable: set[int], broken: set[int], repaired: set[int]
+) -> None:
+    broken = broken - readable
+    positions = np.array(sorted(readable), np.int64)
+    lines = tuple(BrokenRow(position, "x,y", ("has 2 columns",)) for position in sorted(broken))
+    batch = RowBatch(pa.table({"a": pa.array([1.5] * len(readable), pa.float64())}), positions, lines)
+    repairs = Repairs({"f": {position: repair(position) for position in repaired}} if repaired else {})
+    found = list(repairs.applied("f", batch))
+    there = [*np.concatenate([b.positions for b in found]), *(r.position for b in found for r in b.broken)]
+    assert sorted(there) == sorted(readable | broken)
+    mended = [int(p) for b in found[1:] for p in b.positions]
+    assert set(mended) == repaired & (readable | broken)
+    assert all(b.table["a"].to_pylist() == ["mended"] * len(b.positions) for b in found[1:])
+    assert list(repairs.applied("another", batch)) == [batch]
+
+
+def test_the_later_of_two_repairs_counts_and_another_delivery_makes_them_void(store: Store) -> None:
+    table = "s3://greenroom/repairs/table"
+    store.write("s3://greenroom/repairs/in/f.csv", b"a\n1\n")
+    snapshot = store.snapshot("s3://greenroom/repairs/in")
+    (pinned,) = snapshot.objects
+    assert read_repairs(table, DAY, snapshot, store).digest == ""
+    notes = repair_notes(table, DAY, store)
+    rows = [repair(n, pinned.uri, pinned.etag) for n in range(3)]
+    assert [keep(rows, {}, notes), keep([replace(rows[1], cells={"a": "again"})], {}, notes)] == [
+        "000001",
+        "000002",
+    ]
+    found = read_repairs(table, DAY, snapshot, store)
+    assert [(r.name, r.cells["a"]) for _, r in sorted(found.rows[pinned.uri].items())] == [
+        ("000001", "mended"),
+        ("000002", "again"),
+        ("000001", "mended"),
+    ]
+    assert (len(found), found.warnings, found.name(pinned.uri, 1)) == (3, (), "000002")
+    assert found.digest != replace(found, rows={pinned.uri: {0: rows[0]}}).digest
+    assert repaired_days(table, store) == {DAY}
+    store.write("s3://greenroom/repairs/in/f.csv", b"a\n2\n")
+    later = read_repairs(table, DAY, store.snapshot("s3://greenroom/repairs/in"), store)
+    assert (len(later), later.digest) == (0, "")
+    (said,) = later.warnings
+    assert said == f"3 repaired rows of {pinned.uri} are void: it was delivered again, or taken away, since"
+    assert [each.uri for each in store.snapshot(f"{table}/{REPAIRS}").objects]
+
+
+def write(folder: Path, rows: list[list[str]], name: str = "mended.csv") -> str:
+    text = io.StringIO()
+    csv.writer(text).writerows(rows)
+    (folder / name).write_text(text.getvalue())
+    return str(folder / name)
+
+
+HEADER = ["input_file", "input_position", "id", "quarantined_because"]
+
+
+def test_handed_in_cells_are_text_and_empty_ones_null(store: Store, tmp_path: Path) -> None:
+    rows = [HEADER, ["s3://b/f", "3", "'=x", "why"], ["s3://b/f", "4", "", ""]]
+    found = read_handed_in(write(tmp_path, rows), ("id",), store)
+    assert found.columns == ("id",)
+    assert found.rows == {("s3://b/f", 3): {"id": "=x"}, ("s3://b/f", 4): {"id": None}}
+
+
+@pytest.mark.parametrize(
+    ("rows", "says"),
+    [
+        ([["id"], ["a"]], "has no column 'input_file'; expected input_file and input_position"),
+        ([HEADER], "has no rows; expected at least 1"),
+        ([HEADER, ["f", "1", "a", ""], ["f", "1", "b", ""]], "repairs position 1 of f more than once"),
+        ([HEADER, ["f", "1.0", "a", ""]], "row 0 has the input_position '1.0'; expected a whole number"),
+        ([HEADER, ["f", "", "a", ""]], "row 0 has the input_position None"),
+        ([HEADER, ["f", "1", "a"]], "row 0 has 3 columns, expected 4; mend that first"),
+    ],
+)
+def test_rows_that_cannot_be_handed_in(
+    store: Store, tmp_path: Path, rows: list[list[str]], says: str
+) -> None:
+    with pytest.raises(UnfitDataError) as refused:
+        read_handed_in(write(tmp_path, rows), ("id",), store)
+    assert "mended.csv" in str(refused.value)
+    assert says in str(refused.value)
+
+
+def test_a_fraction_is_no_key(store: Store, tmp_path: Path) -> None:
+    table = pa.table({"input_file": ["f"], "input_position": [1], "id": [1.0], "x": [2.5]})
+    pq.write_table(table, tmp_path / "m.parquet")
+    with pytest.raises(
+        UnfitDataError, match=r"row 0 has 1\.0 in the key column 'id'; expected text or a whole"
+    ):
+        read_handed_in(str(tmp_path / "m.parquet"), ("id",), store)
+    assert read_handed_in(str(tmp_path / "m.parquet"), (), store).rows["f", 1] == {"id": "1.0", "x": "2.5"}
+
+
+def test_a_file_that_is_not_there_is_named(store: Store, tmp_path: Path) -> None:
+    with pytest.raises(UnfitDataError, match=r"gone\.csv cannot be read: No such file"):
+        read_handed_in(str(tmp_path / "gone.csv"), (), store)
