@@ -15,13 +15,14 @@ from tiny_model import made
 
 from batch_jobs.doubles import refuse_doubles
 from batch_jobs.parts import SplitScorer
+from batch_jobs.repairs import Repair, Repairs
 from batch_jobs.results import SplitResult, together
 from batch_jobs.scoring import RowScorer, Rules
 from batch_jobs.splits import plan_splits
 from storage import file_columns
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from registry import Scorer
     from storage import S3Settings, Store
@@ -54,12 +55,24 @@ class House:
         scratch = found.scratch if kept else Path(tempfile.mkdtemp(dir=self.folder))
         refuse_doubles(found.table_uri, found.result.parts, ("id",), self.store, 2, scratch)
 
-    def score(self, files: dict[str, bytes], rules: Rules, split_bytes: int = 2**20) -> Scored:
+    def score(
+        self,
+        files: dict[str, bytes],
+        rules: Rules,
+        split_bytes: int = 2**20,
+        mended: Mapping[tuple[str, int], Mapping[str, str | None]] | None = None,
+    ) -> Scored:
         root = f"s3://greenroom/{uuid.uuid4().hex}"
         for name, body in files.items():
             self.store.write(f"{root}/in/{name}", body)
         scratch = Path(tempfile.mkdtemp(dir=self.folder))
-        scoring = SplitScorer(RowScorer(self.scorer, rules), made(), f"{root}/out", self.settings, scratch)
+        repairs: dict[str, dict[int, Repair]] = {}
+        for (name, position), cells in (mended or {}).items():
+            file = f"{root}/in/{name}"
+            repairs.setdefault(file, {})[position] = Repair(file, "etag", position, cells, "000001")
+        scoring = SplitScorer(
+            RowScorer(self.scorer, rules), made(), f"{root}/out", self.settings, scratch, Repairs(repairs)
+        )
         splits = plan_splits(self.store.snapshot(f"{root}/in"), self.store, split_bytes)
         result = together(scoring(split) for split in splits)
         rows = []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import csv
+import csv as csv_files
 import datetime as dt
 import io
 from dataclasses import replace
@@ -12,8 +12,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from house import House, csv, parquet
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tiny_model import between, rules_of, scorer
 
 from batch_jobs.errors import UnfitDataError
 from batch_jobs.handed_in import guarded, read_handed_in, unguarded
@@ -23,7 +25,7 @@ from storage import BrokenRow, RowBatch
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from storage import Store
+    from storage import S3Settings, Store
 
 DAY = dt.date(2013, 7, 1)
 
@@ -110,7 +112,7 @@ def test_the_later_of_two_repairs_counts_and_another_delivery_makes_them_void(st
 
 def write(folder: Path, rows: list[list[str]], name: str = "mended.csv") -> str:
     text = io.StringIO()
-    csv.writer(text).writerows(rows)
+    csv_files.writer(text).writerows(rows)
     (folder / name).write_text(text.getvalue())
     return str(folder / name)
 
@@ -158,3 +160,39 @@ def test_a_fraction_is_no_key(store: Store, tmp_path: Path) -> None:
 def test_a_file_that_is_not_there_is_named(store: Store, tmp_path: Path) -> None:
     with pytest.raises(UnfitDataError, match=r"gone\.csv cannot be read: No such file"):
         read_handed_in(str(tmp_path / "gone.csv"), (), store)
+
+
+@pytest.mark.parametrize("split_bytes", [1, 2**20])
+def test_a_repaired_day_is_what_it_would_be_had_it_been_delivered_so(
+    s3: S3Settings, store: Store, tmp_path: Path, split_bytes: int
+) -> None:
+    house = House(store, s3, scorer(), tmp_path)
+    rules = rules_of(tmp_path, [between("temp", -50, 120)], [between("prediction", 0, 1)])
+    names = ("id", "carrier", "distance", "temp")
+    lines = [(f"k{n}", "AA", str(100 * n), "50") for n in range(9)]
+    bad = [*lines[:2], ("k2", "AA", "far", "50"), ("", *lines[3][1:]), ("k4", "AA"), *lines[5:8], lines[7]]
+    # Of the five that are bad, one is mended for nothing, and one takes the key of another.
+    mended = {2: lines[2], 3: ("k1", *lines[3][1:]), 4: lines[4], 8: ("k8", "AA", "800", "400")}
+    so = [mended.get(n, line) for n, line in enumerate(bad)]
+    typed = pa.table({name: [line[nth] for line in lines] for nth, name in enumerate(names)})
+    typed = typed.set_column(3, "temp", pa.array([50.0, 400.0, *[50.0] * 7]))
+    typed = typed.set_column(0, "id", pa.array([f"p{n}" for n in range(9)]))
+    better = typed.set_column(3, "temp", pa.array([50.0] * 9))
+    cells = {
+        **{("f.csv", n): dict(zip(names, line, strict=True)) for n, line in mended.items()},
+        ("g.parquet", 1): {"id": "p1", "carrier": "AA", "distance": "100", "temp": "50.0"},
+    }
+    spoilt = {"f.csv": csv(bad), "g.parquet": parquet(dict(zip(names, typed.columns, strict=True)))}
+    sound = {"f.csv": csv(so), "g.parquet": parquet(dict(zip(names, better.columns, strict=True)))}
+    found, expected = (
+        house.score(files, rules, split_bytes, some) for files, some in ((spoilt, cells), (sound, None))
+    )
+    told = ("input_file", "input_position", "outcome", "id", "prediction", "reasons", "row")
+    assert sorted(([r[n] for n in told] for r in found.rows), key=str) == sorted(
+        ([r[n] for n in told] for r in expected.rows), key=str
+    )
+    assert (found.result.rows, found.result.repaired, expected.result.repaired) == (18, 5, 0)
+    repaired = {(r["input_file"], r["input_position"]) for r in found.rows if r["repair"] == "000001"}
+    assert repaired == cells.keys()
+    assert {r["repair"] for r in expected.rows} == {None}
+    assert len([r for r in found.rows if r["outcome"] == "quarantined"]) == 3
