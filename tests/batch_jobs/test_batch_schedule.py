@@ -14,6 +14,7 @@ import sys
 import time
 import uuid
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -321,6 +322,27 @@ def test_a_day_under_way_is_left_after_its_splits_and_finished_by_the_next_start
     assert report["rows"] == 966
     assert 0 < report["resumed_splits"] < 40
     assert len(job.history()) == 1
+
+
+def test_a_server_that_hangs_does_not_keep_a_scheduler_that_is_asked_to_end(
+    one_day: pa.Table, job: Job, schedulers: Any, settings: S3Settings
+) -> None:
+    job.deliver(days_ago(1), one_day, files=40)
+    with faulty_s3(settings) as faulty:
+        environment = {
+            "AWS_ENDPOINT_URL_S3": str(faulty.settings.endpoint),
+            "GREENROOM_SPLIT_BYTES": "1000",
+        }
+        scheduler = schedulers(job, "--workers", "1", **environment)
+        scheduler.hear("tick")
+        _wait_for_notes(job, settings)
+        faulty.fail(partial(time.sleep, 120), at=1, onward=True)
+        started = time.monotonic()
+        assert scheduler.end() == 0
+        assert time.monotonic() - started < 40
+    assert scheduler.heard[-1]["event"] == "stopped"
+    assert "a day under way was left, and the next start goes on with it" in scheduler.heard[-1]["said"]
+    assert job.history() == []
 
 
 def _wait_for_notes(job: Job, settings: S3Settings) -> None:
