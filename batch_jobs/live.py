@@ -38,17 +38,23 @@ def live_partition(table_uri: str, date: dt.date, store: Store, settings: S3Sett
     return found.get(date)
 
 
-def live_partitions(table_uri: str, store: Store, settings: S3Settings) -> dict[dt.date, LivePartition]:
-    """Read what each partition was made from."""
-    return _read(table_uri, [], store, settings)
+def live_partitions(
+    table_uri: str, store: Store, settings: S3Settings, since: dt.date = dt.date.min
+) -> dict[dt.date, LivePartition]:
+    """Read what each partition since a day was made from; a file of each is opened."""
+    return _read(table_uri, [], store, settings, since)
 
 
 def _read(
-    table_uri: str, filters: list[tuple[str, str, str]], store: Store, settings: S3Settings
+    table_uri: str,
+    filters: list[tuple[str, str, str]],
+    store: Store,
+    settings: S3Settings,
+    since: dt.date = dt.date.min,
 ) -> dict[dt.date, LivePartition]:
     files: dict[str, list[LiveFile]] = {}
     for file in live_files(table_uri, filters, settings) or ():
-        if file.rows:
+        if file.rows and file.partition["date"] >= str(since):
             files.setdefault(file.partition["date"], []).append(file)
     # All rows of a partition are of one commit, so one row of it says what they were made from.
     paths = [found[0].path for found in files.values()]

@@ -83,7 +83,8 @@ def find_days(
 
     `input_uri` has `{date}` in it; `plan` is what a run would do today, but for the input.
     """
-    delivered, live = delivered_days(input_uri, store), live_partitions(table_uri, store, settings)
+    first, last = since or dt.date.min, until or dt.date.max
+    delivered, live = delivered_days(input_uri, store), live_partitions(table_uri, store, settings, first)
     repaired = repaired_days(table_uri, store)
 
     def judge(date: dt.date) -> Day:
@@ -93,7 +94,6 @@ def find_days(
         )
         return _judge(date, snapshot, live.get(date), {**plan, "repairs_digest": repairs.digest})
 
-    first, last = since or dt.date.min, until or dt.date.max
     return tuple(judge(date) for date in sorted(delivered.keys() | live.keys()) if first <= date <= last)
 
 
