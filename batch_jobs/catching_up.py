@@ -20,11 +20,11 @@ from storage import STAGING, Notes, data_uri
 if TYPE_CHECKING:
     import datetime as dt
     import threading
-    from collections.abc import Iterator, Mapping
-    from typing import Any
+    from collections.abc import Iterator
 
     from batch_jobs.job import BatchJob
     from batch_jobs.schedule import Schedule
+    from batch_jobs.status import Day
     from batch_jobs.workplace import RunReport, Workplace
 
 _NOT_AGAIN = "not tried again until its input, the suites, the limits or the version change"
@@ -40,14 +40,10 @@ def catch_up(
     input_uri = data_uri(job.input, at.environment)
     days = find_days(input_uri, table_uri, plan, at.store, at.settings, since)
     notes = Notes(at.store, f"{table_uri}/{STAGING}/unfit")
-    digests = {day.date: day.snapshot.digest for day in days if day.snapshot and schedule.is_due(day)}
-    known = {
-        date: note
-        for date, digest in digests.items()
-        if (note := notes.get(_name(date, digest, plan))) is not None
-    }
-    wanted = [date for date in digests if date not in known]
-    left = sum(day.state is State.STALE and day.date not in digests for day in days)
+    due = {day.date: day for day in days if schedule.is_due(day)}
+    known = {date: note for date, day in due.items() if (note := notes.get(_name(day))) is not None}
+    wanted = [date for date in due if date not in known]
+    left = sum(day.state is State.STALE and day.date not in due for day in days)
     said = f"{len(wanted)} days since {since} to score with {version.name} version {version.version}"
     said += f"; {len(known)} unfit as before" if known else ""
     said += f"; {left} stale and left as they are, see status" if left else ""
@@ -61,8 +57,8 @@ def catch_up(
         if isinstance(came, Exception):
             found = at.store.snapshot(input_uri.replace("{date}", str(date)))
             # Replaced since it was listed, it may be the new input that is unfit, and not the one noted.
-            if found.digest == digests[date]:
-                notes.put_new(_name(date, found.digest, plan), {"error": str(came)})
+            if found.digest == due[date].wanted["snapshot_digest"]:
+                notes.put_new(_name(due[date]), {"error": str(came)})
             yield Event(
                 Kind.UNFIT, job.name, f"{came}; {_NOT_AGAIN}", date, UNFIT, to_plain(job.name, date, came)
             )
@@ -77,5 +73,5 @@ def _told(report: RunReport) -> Iterator[Event]:
     yield Event(kind, report.job, say(report), report.date, figures=to_plain(report.job, report.date, report))
 
 
-def _name(date: dt.date, snapshot_digest: str, plan: Mapping[str, Any]) -> str:
-    return Provenance(date=date, run_id="", snapshot_digest=snapshot_digest, **plan).plan_digest
+def _name(day: Day) -> str:
+    return Provenance(date=day.date, run_id="", **day.wanted).plan_digest

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 # What may have changed since a day was published, as a job file and as `status` call it.
 CAUSES = {
-    "input": frozenset({"input"}),
+    "input": frozenset({"input", "repairs"}),
     "version": frozenset({"model", "version in Production", "artifact"}),
     "rules": frozenset({"suites or limits"}),
     "code": frozenset({"code"}),

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import datetime as dt
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from batch_jobs.live import live_partitions
 from batch_jobs.repairs import NO_REPAIRS, read_repairs, repaired_days
@@ -44,7 +44,7 @@ class State(StrEnum):
 class Day:
     """One day of a job; `changed` says what is not as it was when the day was published.
 
-    `snapshot` is what lies there for it now, if anything does.
+    `snapshot` is what lies there for it now, if anything does, and `wanted` the plan of a run of that.
     """
 
     date: dt.date
@@ -52,6 +52,7 @@ class Day:
     live: LivePartition | None
     changed: tuple[str, ...] = ()
     snapshot: Snapshot | None = None
+    wanted: Mapping[str, Any] = field(default_factory=dict)
 
     def __str__(self) -> str:
         if self.live is None:
@@ -102,11 +103,11 @@ def _judge(
 ) -> Day:
     if snapshot is None:
         return Day(date, State.NO_INPUT, live)
-    if live is None:
-        return Day(date, State.MISSING, None, snapshot=snapshot)
     wanted = {**plan, "snapshot_digest": snapshot.digest}
+    if live is None:
+        return Day(date, State.MISSING, None, snapshot=snapshot, wanted=wanted)
     changed = tuple(_CALLED[name] for name in wanted if live.plan[name] != wanted[name])
-    return Day(date, State.STALE if changed else State.CURRENT, live, changed, snapshot)
+    return Day(date, State.STALE if changed else State.CURRENT, live, changed, snapshot, wanted)
 
 
 def delivered_days(input_uri: str, store: Store) -> dict[dt.date, Snapshot]:
