@@ -136,7 +136,7 @@ def test_an_object_replaced_between_two_ranges_is_not_read_on(
 ) -> None:
     monkeypatch.setattr(storage.objects, "_READ_WHOLE_BYTES", 10)
     monkeypatch.setattr(storage.objects, "_READ_AHEAD_BYTES", 64)
-    monkeypatch.setattr("storage.files._CSV_BLOCK_BYTES", 64)
+    monkeypatch.setattr("storage.csv_rows._BLOCK_BYTES", 64)
     body = b"a,b\n" + b"1,2\n" * 200
     store.write(f"{unversioned}/x.csv", body)
     batches = read_rows(store.open(only(store, unversioned)), "x.csv")
