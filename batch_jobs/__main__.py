@@ -126,7 +126,7 @@ def _parser() -> argparse.ArgumentParser:
         "requeue", allow_abbrev=False, parents=[common, day], help="score mended rows in place of bad ones"
     )
     verb.add_argument("file", help="rows as `quarantined` writes them, mended: a path or an s3:// URI")
-    verb.set_defaults(run=repair_verbs.requeue, to=None)
+    verb.set_defaults(run=repair_verbs.requeue, to=None, days_at_once=1)
 
     verb = chosen.add_parser("vacuum", allow_abbrev=False, help="delete files that nothing can need any more")
     verb.add_argument("job", help="a file batch_jobs/JOB.yaml")
