@@ -8,6 +8,7 @@ import os
 import sys
 
 from batch_jobs import repair_verbs, scheduling, verbs
+from batch_jobs.engines import ENGINES
 
 _EXAMPLES = """examples:
   python -m batch_jobs run flight_delay --date 2013-07-01
@@ -72,6 +73,9 @@ def _parser() -> argparse.ArgumentParser:
     named.add_argument("--json", action="store_true", help="print JSON for machines")
     splits = argparse.ArgumentParser(add_help=False)
     splits.add_argument("--workers", type=_count, metavar="N", help="splits at a time; as many as processors")
+    splits.add_argument(
+        "--engine", choices=ENGINES, default="local", help="where: threads here, or a Ray cluster"
+    )
     common = argparse.ArgumentParser(add_help=False, parents=[named, splits])
     days = argparse.ArgumentParser(add_help=False)
     days.add_argument(

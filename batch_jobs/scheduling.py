@@ -64,14 +64,14 @@ def _ticking(
     """Return what catches a job up, whatever goes wrong with it, and returns the exit code of that."""
     from batch_jobs.catching_up import catch_up
     from batch_jobs.days import AT_ONCE
-    from batch_jobs.engines.local import Threads
+    from batch_jobs.engines import start
     from batch_jobs.events import Event, Kind
     from batch_jobs.exit_codes import exit_code, failures
     from batch_jobs.job import read_job
     from batch_jobs.workplace import Workplace
 
     workers = options.workers or os.cpu_count() or 1
-    engine, expected = Threads(workers), tuple(failures())
+    engine, expected = start(options.engine, workers, os.environ), tuple(failures())
     at_once = options.days_at_once or AT_ONCE
 
     def tick(name: str) -> int:

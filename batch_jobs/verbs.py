@@ -101,7 +101,7 @@ def vacuum(options: argparse.Namespace) -> int:
 def _score(job: BatchJob, days: Sequence[dt.date], options: argparse.Namespace) -> int:
     import registry
     from batch_jobs.days import AT_ONCE, score_days
-    from batch_jobs.engines.local import Threads
+    from batch_jobs.engines import start
     from batch_jobs.exit_codes import UNFIT
     from batch_jobs.plan import read_rules
     from batch_jobs.telling import shown_progress, tell, to_plain
@@ -112,7 +112,7 @@ def _score(job: BatchJob, days: Sequence[dt.date], options: argparse.Namespace) 
     at_once = min(options.days_at_once or AT_ONCE, len(days))
     # `mlflow run -e score` has started a run for its one day.
     run_id = os.environ.get("MLFLOW_RUN_ID") if len(days) == 1 else None
-    at = Workplace.connect(os.environ, Threads(workers), workers, run_id)
+    at = Workplace.connect(os.environ, start(options.engine, workers, os.environ), workers, run_id)
     done, failed = {}, False
     with shown_progress(len(days)) as show:
         scorer = registry.load(at.registry, job.model).side_by_side()

@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from batch_jobs.results import SplitResult
     from batch_jobs.splits import Split
+
+ENGINES = ("local", "ray")
 
 
 class Engine(Protocol):
@@ -21,3 +23,14 @@ class Engine(Protocol):
 
         Raises what `score` raises, and begins no more splits then.
         """
+
+
+def start(name: str, workers: int, environment: Mapping[str, str]) -> Engine:
+    """Start one of `ENGINES`. Ray's cluster is at RAY_ADDRESS, or on this machine. Raises `JobError`."""
+    if name == "ray":
+        from batch_jobs.engines.ray import Cluster
+
+        return Cluster.join(environment.get("RAY_ADDRESS"), workers)
+    from batch_jobs.engines.local import Threads
+
+    return Threads(workers)

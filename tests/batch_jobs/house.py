@@ -22,8 +22,10 @@ from batch_jobs.splits import plan_splits
 from storage import file_columns
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from batch_jobs.engines import Engine
+    from batch_jobs.splits import Split
     from registry import Scorer
     from storage import S3Settings, Store
 
@@ -39,6 +41,15 @@ class Scored:
 
     def only(self, outcome: str) -> list[dict[str, Any]]:
         return [row for row in self.rows if row["outcome"] == outcome]
+
+
+class InTurn:
+    """The simplest engine: one split after the other."""
+
+    def map(
+        self, score: Callable[[Split], SplitResult], splits: Sequence[Split]
+    ) -> Iterator[tuple[Split, SplitResult]]:
+        return ((split, score(split)) for split in splits)
 
 
 @dataclass(frozen=True)
@@ -61,6 +72,7 @@ class House:
         rules: Rules,
         split_bytes: int = 2**20,
         mended: Mapping[tuple[str, int], Mapping[str, str | None]] | None = None,
+        engine: Engine | None = None,
     ) -> Scored:
         root = f"s3://greenroom/{uuid.uuid4().hex}"
         for name, body in files.items():
@@ -74,7 +86,8 @@ class House:
             RowScorer(self.scorer, rules), made(), f"{root}/out", self.settings, scratch, Repairs(repairs)
         )
         splits = plan_splits(self.store.snapshot(f"{root}/in"), self.store, split_bytes)
-        result = together(scoring(split) for split in splits)
+        results = dict((engine or InTurn()).map(scoring, splits))
+        result = together(results[split] for split in splits)
         rows = []
         for part in result.parts:
             found = file_columns(scoring.table_uri, part.path, None, self.store)
