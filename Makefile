@@ -14,7 +14,7 @@ export MLFLOW_DISABLE_TELEMETRY := true
 export DO_NOT_TRACK := true
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help setup demo up down env clean-state test test-exhaustive check format bench-registry bench-coverage bench-training bench-reference lock
+.PHONY: help setup demo up down env clean-state test test-exhaustive check format bench-registry bench-coverage bench-training bench-reference bench-batch lock
 
 help:  ## This list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/; s/\$$\$$/$$/g' | expand -t 18
@@ -72,11 +72,22 @@ bench-coverage: .venv/.ready  ## How often the intervals of validation hold, on 
 bench-training: .venv/.ready  ## The memory of `mlflow run .` on ten times the flights, beside XGBoost alone
 	@$(BIN)/python -m benchmarks training
 
+.venv-peers/.ready: requirements-peers.lock .venv/.ready
+	@echo "Setting up .venv-peers (once)" >&2
+	@$(BIN)/python -m venv .venv-peers
+	@$(UV) pip sync --quiet --python .venv-peers/bin/python --require-hashes requirements-peers.lock
+	@touch $@
+
+bench-batch: .venv/.ready .venv-peers/.ready  ## The speed and memory of batch jobs, beside the trees alone and other tools
+	@$(BIN)/python -m benchmarks batch --peers .venv-peers/bin/python
+
 bench-reference: .venv/.ready  ## The AUC of our trainer, beside a published one on the same flights
 	@$(BIN)/python -m benchmarks reference
 
-lock: .venv/.ready  ## Resolve requirements.lock and requirements-dev.lock again
+lock: .venv/.ready  ## Resolve the requirements*.lock again
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
 	  --no-emit-index-url pyproject.toml -o requirements.lock
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
 	  --no-emit-index-url --extra dev -c requirements.lock pyproject.toml -o requirements-dev.lock
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
+	  --no-emit-index-url --extra peers pyproject.toml -o requirements-peers.lock

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -16,8 +17,11 @@ _EXAMPLES = """examples:
   python -m benchmarks coverage --repetitions 500 --json
   python -m benchmarks training --times 3
   python -m benchmarks reference --splits 2
+  python -m benchmarks batch --millions 1 --rounds 1 --growth 1 3
 
 exit codes: 0 measured, 1 failed or a promise was broken, 2 usage, 75 try again, 130 interrupted"""
+
+_MOST_MILLIONS = 1000
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -94,6 +98,21 @@ def _reference(options: argparse.Namespace) -> int:
     return 0 if is_held(found) else 1
 
 
+def _batch(options: argparse.Namespace) -> int:
+    from benchmarks.batch import Asked, run
+    from benchmarks.batch_figures import as_json, broken, print_tables
+
+    if options.peers is not None and not options.peers.exists():
+        return _fail(f"there is no Python at {options.peers}; `make bench-batch` sets one up", 2)
+    asked = Asked(options.millions, options.rounds, options.growth, options.peers)
+    with _progress(asked.steps) as notify:
+        found = run(asked, notify)
+    if not options.json:
+        print_tables(found)
+    print(as_json(found))
+    return 1 if broken(found) or found.unable else 0
+
+
 @contextmanager
 def _progress(steps: int, first: str = "starting servers") -> Iterator[Callable[[str], None]]:
     """Show a bar on a terminal; in a pipe nothing."""
@@ -111,6 +130,16 @@ def _positive(text: str) -> int:
     if not (text.isascii() and text.isdecimal() and int(text) > 0):
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1")
     return int(text)
+
+
+def _millions(text: str) -> float:
+    try:
+        found = float(text)
+    except ValueError:
+        found = 0.0
+    if not 0 < found < _MOST_MILLIONS:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of millions, above 0")
+    return found
 
 
 def _fail(error: object, code: int) -> int:
@@ -158,6 +187,17 @@ def _parser() -> argparse.ArgumentParser:
     reference.add_argument("--splits", type=_positive, default=5, help="into 3/4 and 1/4 (default: 5)")
     reference.add_argument("--json", action="store_true", help="print the JSON object only")
     reference.set_defaults(run=_reference)
+    batch = names.add_parser(
+        "batch", allow_abbrev=False, help="the speed of batch jobs beside the trees alone and other tools"
+    )
+    batch.add_argument("--millions", type=_millions, default=10, help="of rows, to compare on (default: 10)")
+    batch.add_argument("--rounds", type=_positive, default=3, help="of all ways (default: 3)")
+    batch.add_argument(
+        "--growth", type=_millions, nargs="*", default=[1, 3, 10, 30], help="millions of rows, for memory"
+    )
+    batch.add_argument("--peers", type=Path, help="a Python that has the other tools; without it, none")
+    batch.add_argument("--json", action="store_true", help="print the JSON object only")
+    batch.set_defaults(run=_batch)
     return parser
 
 

@@ -1,0 +1,61 @@
+"""Our job in a process of its own: `python -m benchmarks.batch_job DATE FOLDER` prints what it took, as JSON.
+
+All that `python -m batch_jobs run` does is in it: connect, load the version in Production, pin, check, score,
+write, look for doubles, commit once, and record it in MLflow.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import os
+import re
+import sys
+import time
+from pathlib import Path
+
+
+def main() -> None:
+    """Score a day, and say how long it took from the start of the process, and from the loaded model."""
+    import registry
+    from batch_jobs.engines.local import Threads
+    from batch_jobs.job import parse_job
+    from batch_jobs.run import run_partition
+    from batch_jobs.workplace import Workplace
+    from benchmarks.batch_house import JOB, job_document
+    from storage import S3Settings, Store
+
+    date, folder = dt.date.fromisoformat(sys.argv[1]), Path(sys.argv[2])
+    registry.prepare_client(os.environ)
+    job = parse_job(JOB, job_document(folder))
+    at_registry = registry.connect(os.environ)
+    settings = S3Settings.from_environment(os.environ)
+    scorer = registry.load(at_registry, job.model).side_by_side()
+    workers = os.cpu_count() or 1
+    at = Workplace(
+        registry=at_registry,
+        store=Store.connect(settings),
+        settings=settings,
+        environment=os.environ,
+        progress=lambda _: None,
+        engine=Threads(workers),
+        workers=workers,
+    )
+    start_up_s = time.time() - float(os.environ["BENCH_BEGAN"])
+    report = run_partition(job, date, scorer, at)
+    peak = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
+    print(
+        json.dumps(
+            {
+                "rows": report.rows,
+                "quarantined": report.quarantined,
+                "seconds": report.seconds,
+                "start_up_s": start_up_s,
+                "peak_bytes": int(peak[1]) * 1024 if peak else 0,
+            }
+        )
+    )
+
+
+if __name__ == "__main__":
+    main()
