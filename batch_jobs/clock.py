@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from apscheduler.events import JobExecutionEvent, JobSubmissionEvent
     from apscheduler.triggers.cron import CronTrigger
 
+_LOOK_S = 1.0
+
 
 def keep_time(
     triggers: Mapping[str, CronTrigger],
@@ -51,7 +53,10 @@ def keep_time(
     for name, trigger in triggers.items():
         scheduler.add_job(tick, trigger, args=[name], id=name, next_run_time=dt.datetime.now(dt.UTC))
     scheduler.start()
-    stop.wait()
+    # A look each second: once a day was scored, SIGINT does not wake a thread that waits for good. What
+    # pyarrow does with that signal while it reads is the likely reason.
+    while not stop.wait(_LOOK_S):
+        pass
     ending = threading.Thread(target=scheduler.shutdown, daemon=True)
     ending.start()
     ending.join(grace_s)
