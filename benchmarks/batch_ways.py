@@ -153,7 +153,8 @@ def ray_data(day: str) -> tuple[int, float]:
     ray.data.range(10).map_batches(lambda batch: batch).materialize()  # its workers are there then
     began = time.perf_counter()
     found = ray.data.read_parquet(day.removeprefix("s3://"), filesystem=files)
-    scored = found.map_batches(Predict, concurrency=_THREADS, batch_size=131_072)
+    # Half a processor each, or none would be left to read with, and it would wait for ever.
+    scored = found.map_batches(Predict, concurrency=_THREADS, num_cpus=0.5, batch_size=131_072)
     scored.write_parquet(_output("ray_data"), filesystem=files, arrow_parquet_args={"compression": "zstd"})
     seconds = time.perf_counter() - began
     ray.shutdown()
