@@ -49,7 +49,7 @@ class Schedule:
 
     def is_due(self, day: Day) -> bool:
         """Say whether a day is to be scored without anybody asking."""
-        if day.snapshot is None:
+        if not day.wanted:
             return False
         causes = frozenset[str]().union(*(CAUSES[name] for name in self.rescore))
         return day.live is None or not causes.isdisjoint(day.changed)

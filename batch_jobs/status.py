@@ -44,14 +44,13 @@ class State(StrEnum):
 class Day:
     """One day of a job; `changed` says what is not as it was when the day was published.
 
-    `snapshot` is what lies there for it now, if anything does, and `wanted` the plan of a run of that.
+    `wanted` is the plan of a run of what lies there for it now, if anything does.
     """
 
     date: dt.date
     state: State
     live: LivePartition | None
     changed: tuple[str, ...] = ()
-    snapshot: Snapshot | None = None
     wanted: Mapping[str, Any] = field(default_factory=dict)
 
     def __str__(self) -> str:
@@ -105,9 +104,9 @@ def _judge(
         return Day(date, State.NO_INPUT, live)
     wanted = {**plan, "snapshot_digest": snapshot.digest}
     if live is None:
-        return Day(date, State.MISSING, None, snapshot=snapshot, wanted=wanted)
+        return Day(date, State.MISSING, None, wanted=wanted)
     changed = tuple(_CALLED[name] for name in wanted if live.plan[name] != wanted[name])
-    return Day(date, State.STALE if changed else State.CURRENT, live, changed, snapshot, wanted)
+    return Day(date, State.STALE if changed else State.CURRENT, live, changed, wanted)
 
 
 def delivered_days(input_uri: str, store: Store) -> dict[dt.date, Snapshot]:

@@ -14,7 +14,6 @@ from batch_jobs.job import read_job
 from batch_jobs.live import LivePartition
 from batch_jobs.schedule import CAUSES, Schedule, parse_schedule
 from batch_jobs.status import _CALLED, Day, State
-from storage import Snapshot
 
 UTC = ZoneInfo("UTC")
 ZURICH = ZoneInfo("Europe/Zurich")
@@ -123,8 +122,8 @@ def test_each_cause_that_status_names_can_be_declared() -> None:
 
 
 def day(*changed: str, live: LivePartition | None = LIVE, delivered: bool = True) -> Day:
-    snapshot = Snapshot("s3://b/in/", ()) if delivered else None
-    return Day(dt.date(2026, 11, 22), State.STALE, live, changed, snapshot)
+    wanted = {"snapshot_digest": "digest"} if delivered else {}
+    return Day(dt.date(2026, 11, 22), State.STALE, live, changed, wanted)
 
 
 @pytest.mark.parametrize(
