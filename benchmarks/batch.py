@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 
 import deploy
 from benchmarks.batch_figures import OURS, Figures, Size
-from benchmarks.batch_house import Place, put_in_production, write_rows
+from benchmarks.batch_house import put_in_production, write_rows
 from deploy.settings import UNSET
 
 if TYPE_CHECKING:
@@ -76,10 +76,10 @@ def run(asked: Asked, notify: Callable[[str], None] = lambda _: None) -> Figures
             # Of their own: MLflow leaves byte code there, and our cache is verified whenever it is read.
             artifact = shutil.copytree(cached, folder / "artifact")
             environment = {**environments["operator"], "BENCH_ARTIFACT": str(artifact)}
-            place, days = Place.of(environment), asked.days()
+            days = asked.days()
             for size, day in days.items():
                 notify(f"writing {size:g} million rows")
-                write_rows(round(size * _MILLION), day, place, environments["author"])
+                write_rows(round(size * _MILLION), day, environments["author"])
             return _measure(asked, days, environment, folder, notify)
 
 

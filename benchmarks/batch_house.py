@@ -8,7 +8,6 @@ import subprocess
 import sys
 import tempfile
 import warnings
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,7 +21,7 @@ import xgboost as xgb
 import registry
 from projects.artifact import log_model
 from registry import Validation
-from storage import S3Settings, Store
+from storage import S3Settings, Store, data_uri
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -34,36 +33,17 @@ CHECKS = 15
 # Of the rows, so many have a value that no range allows.
 BAD_SHARE = 0.001
 MODEL, JOB = "bench", "bench"
+INPUT = "bench/rows/date={date}"
 _FILE_ROWS, _GROUP_ROWS = 1_000_000, 131_072
 _TRAINING_ROWS = 50_000
 
 Floats = npt.NDArray[np.float32]
 
 
-@dataclass(frozen=True)
-class Place:
-    """Where the rows of the benchmark lie: a folder below the data of a stack, and a model's artifact."""
-
-    root: str
-    artifact: str
-
-    @classmethod
-    def of(cls, environment: Mapping[str, str]) -> Place:
-        """Return it as the benchmark hands it to the processes that it starts."""
-        return cls(environment["GREENROOM_DATA"], environment.get("BENCH_ARTIFACT", ""))
-
-    def day(self, date: dt.date) -> str:
-        """Return the prefix of the rows of a day."""
-        return f"{self.root}/bench/rows/date={date}"
-
-    def output(self, way: str) -> str:
-        """Return the prefix under which a way leaves its predictions."""
-        return f"{self.root}/bench/{way}"
-
-
-def write_rows(rows: int, date: dt.date, place: Place, environment: Mapping[str, str]) -> None:
+def write_rows(rows: int, date: dt.date, environment: Mapping[str, str]) -> None:
     """Put rows on S3 as an upstream team would: Parquet files of a million, with a key that is text."""
     store = Store.connect(S3Settings.from_environment(environment))
+    day = data_uri(INPUT, environment).replace("{date}", str(date))
     rng = np.random.default_rng(rows)
     with tempfile.TemporaryDirectory(prefix="greenroom-bench-") as scratch:
         for number, start in enumerate(range(0, rows, _FILE_ROWS)):
@@ -73,7 +53,7 @@ def write_rows(rows: int, date: dt.date, place: Place, environment: Mapping[str,
             keys = pa.array([f"{n:012d}" for n in range(start, start + count)])
             path = Path(scratch) / "rows.parquet"
             pq.write_table(pa.table({"id": keys, **columns}), path, _GROUP_ROWS, compression="zstd")
-            store.upload(f"{place.day(date)}/part-{number:03d}.parquet", path)
+            store.upload(f"{day}/part-{number:03d}.parquet", path)
 
 
 def job_document(folder: Path) -> dict[str, object]:
@@ -92,7 +72,7 @@ def job_document(folder: Path) -> dict[str, object]:
         (folder / f"{name}.json").write_text(json.dumps(document))
     return {
         "model": f"models:/{MODEL}/Production",
-        "input": "bench/rows/date={date}",
+        "input": INPUT,
         "output": f"bench/{os.environ.get('BENCH_TABLE', JOB)}",
         "row_key": ["id"],
         "suites": {name: str(folder / f"{name}.json") for name in suites},

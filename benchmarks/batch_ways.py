@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
+# As in `batch_house`, which needs packages that the environment of the other tools may not have.
 COLUMNS = [f"f{n:02d}" for n in range(20)]
 _ROOT, _ARTIFACT = os.environ.get("GREENROOM_DATA", ""), os.environ.get("BENCH_ARTIFACT", "")
 _REGION = os.environ.get("AWS_DEFAULT_REGION", "us-east-1")
