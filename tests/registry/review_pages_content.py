@@ -30,7 +30,7 @@ LOGINS: dict[str, tuple[str, ...]] = {
     "second": ("reviewer",),
     "stranger": (),
 }
-MARKUP = "<script>alert('x')</script> & \"quoted\" 'single' {{ 1234*7 }}"
+MARKUP = "<script>alert('x')</script> & \"quoted\" 'single' {{ 12345679*63 }}"
 _SNAPSHOT = "5f1c" * 16
 
 

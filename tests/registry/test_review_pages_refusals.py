@@ -127,7 +127,7 @@ def test_bad_forms_are_refused_in_a_sentence(
 
 
 def test_markup_is_shown_and_not_run(server: ScratchServer, visitor: Visitor, content: Content) -> None:
-    name = "<b>odd & ${x} {{1234*7}} é"
+    name = "<b>odd & ${x} {{12345679*63}} é"
     with logged_in(server, "author") as at:
         at.client.create_registered_model(name)
         source, run_id = content.champion.source, content.champion.run_id
@@ -148,7 +148,7 @@ def test_markup_is_shown_and_not_run(server: ScratchServer, visitor: Visitor, co
     ):
         assert "script" not in page.tags
         assert "b" not in page.tags
-        assert "8638" not in page.text
+        assert "777777777" not in page.text
     assert MARKUP in visitor.get("/review/").text
     assert f"{name}, version 1" in visitor.version(name, 1).text
     assert f"Quality of the data for training: {MARKUP}" in visitor.version(content.model, 1).text
