@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from itertools import accumulate, groupby
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 from batch_jobs.errors import JobFileError
@@ -69,14 +71,16 @@ def _pieces(pinned: ObjectVersion, store: Store, split_bytes: int) -> Iterator[P
         yield Piece(pinned, None, pinned.size_bytes)
         return
     counts = row_groups(store.open(pinned), pinned.uri)
-    per_row = pinned.size_bytes / max(1, sum(counts))
-    groups: list[int] = []
-    for number in range(len(counts)):
-        groups.append(number)
-        size_bytes = int(per_row * sum(counts[g] for g in groups))
-        if size_bytes >= split_bytes or number == len(counts) - 1:
-            yield Piece(pinned, tuple(groups), size_bytes)
-            groups = []
+    rows = max(1, sum(counts))
+    # All about as large, or the last would be small, and whoever has it done would wait for the others.
+    pieces = -(-pinned.size_bytes // split_bytes)
+    middles = (end - count / 2 for end, count in zip(accumulate(counts), counts, strict=True))
+    numbered = zip(
+        (min(int(pieces * middle / rows), pieces - 1) for middle in middles), range(len(counts)), strict=True
+    )
+    for _, together in groupby(numbered, key=itemgetter(0)):
+        groups = tuple(group for _, group in together)
+        yield Piece(pinned, groups, pinned.size_bytes * sum(counts[g] for g in groups) // rows)
 
 
 def _gather(pieces: Iterable[Piece], split_bytes: int) -> Iterator[list[Piece]]:
