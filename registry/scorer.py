@@ -116,8 +116,11 @@ def read_artifact(folder: Path, what: str) -> tuple[tuple[Column, ...], Any]:
 
 
 def encode(table: pa.Table, columns: tuple[Column, ...]) -> npt.NDArray[np.float32]:
-    """Encode raw columns as the float32 matrix of shape (rows, columns) that the booster takes."""
-    matrix = np.empty((len(table), len(columns)), dtype=np.float32)
+    """Encode raw columns as the float32 matrix of shape (rows, columns) that the booster takes.
+
+    Each column lies together, as it comes: to lay out rows instead costs more than the booster gains.
+    """
+    matrix = np.empty((len(columns), len(table)), dtype=np.float32)
     for position, column in enumerate(columns):
         values = table[column.name]
         if column.categories is not None:
@@ -126,5 +129,5 @@ def encode(table: pa.Table, columns: tuple[Column, ...]) -> npt.NDArray[np.float
         # By way of float64, as pandas does it: int64 to float32 directly could round otherwise.
         numbers = pc.fill_null(values.cast(pa.float64(), safe=False), np.nan)
         with np.errstate(over="ignore"):  # beyond float32 is infinite, through every door
-            matrix[:, position] = numbers.to_numpy()
-    return matrix
+            matrix[position] = numbers.to_numpy()
+    return matrix.T
