@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     Progress = Callable[[int, int], None]
 
 
+# There may be thousands of batches; what differs by chance alone is a tenth of what is looked for.
+_KEPT_OF_A_BATCH = 512
+
+
 def read_facts(
     uri: str,
     store: Store,
@@ -56,7 +60,9 @@ def read_facts(
         rows = next((facts.rows for facts in of_batch.values()), 0)
         if rows:
             present = {name: facts.present / rows for name, facts in of_batch.items()}
-            batches.append(BatchFacts(folder, rows, present))
+            drawn = {name: facts.sample for name, facts in of_batch.items() if facts.sample is not None}
+            samples = {name: sample.first(_KEPT_OF_A_BATCH) for name, sample in drawn.items()}
+            batches.append(BatchFacts(folder, rows, present, samples))
             repeated |= {name for name, facts in of_batch.items() if facts.present and not facts.is_unique}
         whole = _added(whole, of_batch, folder)
     if not batches:

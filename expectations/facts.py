@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Literal, TypeVar
 
 import numpy as np
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     import numpy.typing as npt
+
+    from expectations.sampling import Sample
 
     Hashes = npt.NDArray[np.uint64]
     Value = str | float | bool
@@ -39,6 +41,7 @@ class ColumnFacts:
 
     Text and whole numbers are hashed: `smallest` are the least hashes, for an estimate of how many values
     there are; `hashes` are all, None once a value came twice: 8 bytes a row, only for what may be a key.
+    `sample` is of finite numbers.
     """
 
     name: str
@@ -58,6 +61,7 @@ class ColumnFacts:
     same_as_label: bool = False
     smallest: Hashes | None = None
     hashes: tuple[Hashes, ...] | None = None
+    sample: Sample | None = None
 
     @property
     def present(self) -> int:
@@ -88,11 +92,15 @@ class ColumnFacts:
 
 @dataclass(frozen=True)
 class BatchFacts:
-    """One batch, the files of one folder (`name`, an URI): its rows, and by column the share with a value."""
+    """One batch, the files of one folder (`name`, an URI): its rows; by column, the share with a value.
+
+    `samples` are small ones, of columns of numbers.
+    """
 
     name: str
     rows: int
     present: Mapping[str, float]
+    samples: Mapping[str, Sample] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -139,6 +147,7 @@ def merge(one: ColumnFacts, other: ColumnFacts) -> ColumnFacts:
         same_as_label=one.same_as_label and other.same_as_label,
         smallest=_merged_smallest(one, other),
         hashes=_merged_hashes(one, other),
+        sample=one.sample.merge(other.sample) if one.sample and other.sample else one.sample or other.sample,
     )
 
 

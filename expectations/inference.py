@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+from expectations.distributions import expect_distribution
 from expectations.errors import InferenceError
 from expectations.reasons import show
 from expectations.slack import widened
@@ -97,6 +98,8 @@ def _of_column(column: ColumnFacts, facts: TableFacts, *, is_key: bool) -> list[
         found.append(_of(column, "values_to_be_unique"))
     elif column.kind == "number":
         found += _of_numbers(column)
+        drift = expect_distribution(column, facts)
+        found += [drift] if drift else []
     elif column.kind == "text":
         found += _of_text(column)
     # So that a batch without the column is unfit, whatever it holds.

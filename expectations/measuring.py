@@ -10,12 +10,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from expectations.facts import MOST_VALUES, ColumnFacts, smallest_of
+from expectations.sampling import Sample
 
 if TYPE_CHECKING:
     from typing import Any
 
     from expectations.facts import Kind
 
+_OF_NUMBERS = ("whole", "low", "high", "total", "endless", "sample")
 # Zeros in front are not a number's: a postal code has them.
 _NUMBER = r"^-?((0|[1-9][0-9]*)(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?$"
 
@@ -77,6 +79,7 @@ def _of_numbers(column: pa.ChunkedArray) -> dict[str, Any]:
         "high": float(finite.max()) if len(finite) else None,
         "total": float(finite.sum()),
         "endless": len(finite) < len(known),
+        "sample": Sample.of(finite),
         "values": frozenset(unique.tolist()) if len(unique) <= MOST_VALUES else None,
         **(_hashed(unique, len(known)) if whole else {}),
     }
@@ -97,7 +100,7 @@ def _of_text(column: pa.ChunkedArray, *, written: bool) -> tuple[Kind, dict[str,
     if pc.all(pc.match_substring_regex(known, _NUMBER)).as_py():
         parsed = known.to_numpy(zero_copy_only=False).astype(np.float64)
         numbers = _of_numbers(pa.chunked_array([parsed]))
-        return "number", facts | {key: numbers[key] for key in ("whole", "low", "high", "total", "endless")}
+        return "number", facts | {key: numbers[key] for key in _OF_NUMBERS}
     try:
         return "time", facts | _of_times(known)
     except pa.ArrowInvalid:

@@ -74,6 +74,11 @@ def batch_reason(expectation: Expectation, observed: object, details: object) ->
     if aggregate := re.fullmatch("expect_column_(.+)_to_be_between", expectation.type):
         figure = aggregate[1].replace("_", " ").replace("non null", "non-null")
         return f"{column}: {figure} is {show(observed)}, expected {bounds(kwargs)}"
+    if expectation.type == "expect_column_kl_divergence_to_be_less_than":
+        # Infinite where a value was seen that was not expected at all, undefined where none was seen.
+        found = f"{observed:.4g}" if isinstance(observed, float) else "infinite or undefined"
+        expected = f"at most {show(kwargs.get('threshold'))}"
+        return f"{column}: divergence from the expected distribution is {found}, expected {expected}"
     subject = f"{column}: " if column else ""
     return f"{subject}observed {show(observed)}, expected {_spell(expectation.type, kwargs)}"
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pyarrow as pa
 
+from expectations.divergence import bin_counts
 from expectations.reasons import not_evaluated
 from expectations.streaming.kernels import is_in
 from expectations.streaming.moments import Moments
@@ -36,10 +37,8 @@ def count(expectation: Expectation, columns: Columns) -> CheckTally:
     if expectation.type in DISTINCT:
         return _distinct(expectation, columns)
     if expectation.type in _COUNTED:
-        name = expectation.columns[0]
-        if columns.kind(name) not in ("float", "whole", "text", "flag"):
-            return _unfit(expectation, columns, "numbers, text or booleans")
-        return CheckTally(columns.present(name), values=ValueCounts.of(_present(columns, name)))
+        binned = "bins" in expectation.kwargs.get("partition_object", ())
+        return _binned(expectation, columns) if binned else _valued(expectation, columns)
     if expectation.type == "expect_column_proportion_of_non_null_values_to_be_between":
         rows = columns.table.num_rows
         return CheckTally(considered=rows, unexpected=rows - columns.present(expectation.columns[0]))
@@ -80,6 +79,24 @@ def _distinct(expectation: Expectation, columns: Columns) -> CheckTally:
     # Only of values of the set, so that a column of keys costs no more than one of categories.
     seen = ValueCounts.of(columns.plain(name).filter(pa.array(found)))
     return CheckTally(considered, considered - int(np.count_nonzero(found)), values=seen)
+
+
+def _valued(expectation: Expectation, columns: Columns) -> CheckTally:
+    name = expectation.columns[0]
+    if columns.kind(name) not in ("float", "whole", "text", "flag"):
+        return _unfit(expectation, columns, "numbers, text or booleans")
+    return CheckTally(columns.present(name), values=ValueCounts.of(_present(columns, name)))
+
+
+def _binned(expectation: Expectation, columns: Columns) -> CheckTally:
+    name = expectation.columns[0]
+    if columns.kind(name) not in ("float", "whole"):
+        return _unfit(expectation, columns, "numbers")
+    numbers, missing = columns.numbers(name), columns.missing(name)
+    if missing is not None:
+        numbers = numbers[~missing]
+    counts: dict[Any, int] = bin_counts(numbers, expectation.kwargs["partition_object"]["bins"])
+    return CheckTally(len(numbers), values=ValueCounts(counts))
 
 
 def _present(columns: Columns, name: str) -> pa.Array:

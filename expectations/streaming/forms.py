@@ -6,6 +6,7 @@ import math
 import re
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from expectations.streaming.values import MOST_VALUES
@@ -136,17 +137,33 @@ def _are_countable(kwargs: Mapping[str, Any]) -> bool:
 
 
 def _is_partition(value: object) -> bool:
-    if not isinstance(value, dict) or value.keys() != {"values", "weights"}:
+    if not isinstance(value, dict):
         return False
-    values, weights = value["values"], value["weights"]
-    return (
-        _are_of_one_kind(values)
-        and isinstance(weights, list)
-        and len(values) == len(set(values)) == len(weights)
-        and all(_is_share(weight) for weight in weights)
-        # Great Expectations' own tolerance.
-        and math.isclose(sum(weights), 1, rel_tol=1e-5, abs_tol=1e-8)
-    )
+    if value.keys() == {"values", "weights"}:
+        values, tails = value["values"], []
+        known = _are_of_one_kind(values) and len(values) == len(set(values)) == len(value["weights"])
+    elif {"bins", "weights"} <= value.keys() <= {"bins", "weights", "tail_weights"}:
+        bins, tails = value["bins"], value.get("tail_weights", [0, 0])
+        known = (
+            _are_rising(bins)
+            and len(bins) == len(value["weights"]) + 1
+            and len(tails) == len(["below", "above"])
+        )
+    else:
+        return False
+    weights = [*value["weights"], *tails] if known else []
+    # Great Expectations' own tolerance.
+    return all(map(_is_share, weights)) and math.isclose(sum(weights), 1, rel_tol=1e-5, abs_tol=1e-8)
+
+
+def _are_rising(value: object) -> bool:
+    if not isinstance(value, list) or not 1 < len(value) <= MOST_VALUES or not all(map(_is_number, value)):
+        return False
+    return all(low < high for low, high in pairwise(value))
+
+
+def _has_one_tail(kwargs: Mapping[str, Any]) -> bool:
+    return not (kwargs.get("tail_weight_holdout") and "tail_weights" in kwargs["partition_object"])
 
 
 def _on_column(role: Role, needed: Mapping[str, Test], allowed: Mapping[str, Test], **more: Test) -> _Form:
@@ -214,5 +231,6 @@ _FORMS: Mapping[str, _Form] = {
         Role.WHOLE,
         {"partition_object": _is_partition, "threshold": lambda value: _is_number(value) and value >= 0},
         {"tail_weight_holdout": _is_share},
+        together=_has_one_tail,
     ),
 }

@@ -48,7 +48,8 @@ _KWARGS: Mapping[str, str] = {
     "expect_column_distinct_values_to_contain_set": _VALUE_SET,
     "expect_column_distinct_values_to_equal_set": _VALUE_SET,
     "expect_column_kl_divergence_to_be_less_than": (
-        "a partition_object of values and weights that add up to 1, a threshold, and tail_weight_holdout"
+        "a partition_object of values, or of rising bins (then with tail_weights, if any), and of weights"
+        " that add up to 1; a threshold; tail_weight_holdout where there are no tail_weights"
     ),
     "expect_column_to_exist": "the column alone",
     "expect_column_unique_value_count_to_be_between": f"whole numbers in order, at most {MOST_VALUES:,}",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from expectations.divergence import divergence
 from expectations.findings import batch_finding, counted_finding, share_finding
 from expectations.reasons import batch_reason, bounds
 from expectations.streaming.counting import MOMENTS
@@ -13,8 +14,7 @@ from expectations.streaming.moments import Moments
 from expectations.streaming.values import MOST_VALUES
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from typing import Any
+    from collections.abc import Sequence
 
     from expectations.findings import Finding
     from expectations.streaming.tally import CheckTally
@@ -102,30 +102,9 @@ def _say_of_values(expectation: Expectation, check: CheckTally) -> str | None:
         found = f"the column has more than {MOST_VALUES:,} different values"
         return f"{expectation.columns[0]}: {kind} cannot be evaluated: {found}"
     if kind == "expect_column_kl_divergence_to_be_less_than":
-        divergence = _divergence(counts, kwargs)
-        observed = divergence if math.isfinite(divergence) else None
-        return None if divergence <= kwargs["threshold"] else batch_reason(expectation, observed, None)
+        far = divergence(counts, kwargs)
+        observed = far if math.isfinite(far) else None
+        return None if far <= kwargs["threshold"] else batch_reason(expectation, observed, None)
     contained = kind.endswith("be_in_set") or set(kwargs["value_set"]) <= counts.keys()
     within = kind.endswith("contain_set") or not check.unexpected
     return None if contained and within else batch_reason(expectation, None, None)
-
-
-def _divergence(counts: Mapping[Any, int], kwargs: Mapping[str, Any]) -> float:
-    """Return the Kullback-Leibler divergence (nats) of what was seen from what was expected.
-
-    `tail_weight_holdout` is shared out to the values that were not expected, as Great Expectations does.
-    NaN where nothing was seen, infinite where a value was seen and has no weight.
-    """
-    partition, holdout = kwargs["partition_object"], kwargs.get("tail_weight_holdout", 0)
-    expected = dict(zip(partition["values"], partition["weights"], strict=True))
-    strange = [value for value in counts if value not in expected]
-    if strange:
-        expected = {value: weight * (1 - holdout) for value, weight in expected.items()}
-        expected |= dict.fromkeys(strange, holdout / len(strange))
-    seen, weights = sum(counts.values()), sum(expected.values())
-    if not seen or not weights:
-        return math.nan
-    shares = [(count / seen, expected[value] / weights) for value, count in counts.items()]
-    if any(not weight for _, weight in shares):
-        return math.inf
-    return math.fsum(share * math.log(share / weight) for share, weight in shares)

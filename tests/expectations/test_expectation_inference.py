@@ -4,9 +4,12 @@ import datetime as dt
 import io
 import json
 import math
+import re
+import uuid
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
@@ -122,6 +125,45 @@ def test_a_spoiled_cell_is_told(inferred: tuple[Suite, Suite], column: str, valu
 def test_a_spoiled_batch_is_told(inferred: tuple[Suite, Suite], change: Any, said: str) -> None:
     found = reasons(check(change(orders(1)), inferred[0]))
     assert any(reason.startswith(said) for reason in found), found
+
+
+def test_a_shift_within_the_range_is_warned_of(inferred: tuple[Suite, Suite]) -> None:
+    shifted = orders(1).set_column(3, "amount", pa.array([25.25 + (n * 37 % 400) / 8 for n in range(400)]))
+    report = check(shifted, inferred[0])
+    assert report.is_fit
+    [warning] = [warning.message for warning in report.warnings]
+    assert re.fullmatch(
+        r"amount: divergence from the expected distribution is 0\.[4-9]\d*, expected at most 0\.1", warning
+    )
+
+
+def amounts(*means: float, rows: int = 600) -> dict[str, pa.Table]:
+    tables = (np.random.default_rng(n).normal(mean, 1, rows) for n, mean in enumerate(means))
+    return {f"date=2024-03-{n:02d}": pa.table({"amount": table}) for n, table in enumerate(tables, 1)}
+
+
+@pytest.mark.parametrize(
+    ("batches", "threshold"),
+    [
+        (amounts(0, 0, 0), 0.1),
+        (amounts(0, 0, 0.8), pytest.approx(0.4, abs=0.15)),  # as far as they are apart themselves, twice
+        (amounts(0, 5, 10), None),  # nothing is common to them
+        (amounts(0, rows=400), None),  # too few to tell
+        ({"a": pa.table({"amount": list(range(1000))})}, None),  # a number that counts up
+        ({"a": pa.table({"amount": [n % 20 for n in range(1000)]})}, None),  # a set says more
+        ({"a": pa.table({"amount": [0.0] * 950 + [n / 7 for n in range(50)]})}, None),  # nearly always one
+    ],
+    ids=["alike", "one apart", "all apart", "few", "counting", "set", "one value"],
+)
+def test_a_distribution_is_expected_where_batches_have_one(
+    store: Store, tmp_path: Path, batches: dict[str, pa.Table], threshold: object
+) -> None:
+    uri = f"s3://greenroom/inference/{uuid.uuid4().hex}"
+    deliver(store, uri, batches)
+    suite, _ = suites_of(store, uri, tmp_path)
+    found = [e.kwargs["threshold"] for e in suite.expectations if "divergence" in e.type]
+    assert found == ([] if threshold is None else [threshold])
+    assert [warning.message for table in batches.values() for warning in check(table, suite).warnings] == []
 
 
 @pytest.mark.parametrize(

@@ -108,6 +108,13 @@ partition = st.sampled_from(
         {"values": [0, 1], "weights": [1, 0]},
     ]
 )
+binned = st.sampled_from(
+    [
+        {"bins": [-2, 0, 2.5], "weights": [0.5, 0.5]},
+        {"bins": [-2.5, 0, 1, 5], "weights": [0.25, 0.5, 0], "tail_weights": [0.125, 0.125]},
+        {"bins": [0, 1], "weights": [0.9], "tail_weights": [0, 0.1]},
+    ]
+)
 on_all = st.one_of(
     *(
         make(f"column_{figure}_to_be_between", column=column("qkb"), **bounds)
@@ -131,6 +138,20 @@ on_all = st.one_of(
         partition_object=partition,
         threshold=st.sampled_from([0.1, 1.0]),
         tail_weight_holdout=st.sampled_from([None, 0.1]),
+    ),
+    make(
+        "column_kl_divergence_to_be_less_than",
+        # Of whole numbers with nulls Great Expectations says "boolean value of NA is ambiguous".
+        column=column("fgqnm"),
+        partition_object=binned,
+        threshold=st.sampled_from([0.1, 1.0]),
+    ),
+    make(
+        "column_kl_divergence_to_be_less_than",
+        column=column("qn"),
+        partition_object=st.just({"bins": [-2, 0, 2.5], "weights": [0.5, 0.5]}),
+        threshold=st.sampled_from([0.1, 1.0]),
+        tail_weight_holdout=st.sampled_from([0.1, 1.0]),
     ),
     make("table_row_count_to_be_between", **counts),
     make("table_row_count_to_equal", value=st.integers(0, 4)),
