@@ -32,7 +32,8 @@ RESERVED_COLUMNS = frozenset(
 class BatchJob:
     """One batch job. The fields are the keys of its file; `name` is the file's name.
 
-    `input` holds `{date}` where the day (YYYY-MM-DD) goes.
+    `input` holds `{date}` where the day (YYYY-MM-DD) goes. `data_docs` is a folder for Great Expectations'
+    pages of each run, None for no pages.
     """
 
     name: str
@@ -44,6 +45,7 @@ class BatchJob:
     predictions_suite: str
     limits: Limits
     schedule: Schedule | None = None
+    data_docs: str | None = None
 
 
 def job_names() -> list[str]:
@@ -69,9 +71,9 @@ def parse_job(name: str, found: Any) -> BatchJob:
     """Check the content of a job file."""
     where = f"batch_jobs/{name}.yaml"
     keys = ("model", "input", "output", "row_key", "suites", "limits")
-    top = exactly(found, keys, where, optional=("schedule",))
+    top = exactly(found, keys, where, optional=("schedule", "data_docs"))
     suites = exactly(top["suites"], ("input", "predictions"), f"{where}: suites")
-    texts = {key: top[key] for key in ("model", "input", "output")} | suites
+    texts = {key: top[key] for key in ("model", "input", "output", "data_docs") if key in top} | suites
     for key, value in texts.items():
         if not isinstance(value, str) or not value:
             raise JobFileError(f"{where}: {key} is {value!r}, expected text")
@@ -85,6 +87,9 @@ def parse_job(name: str, found: Any) -> BatchJob:
             f"{where}: row_key has {min(reserved)!r}, a column of the predictions; rename it upstream"
         )
     refuse_overlap(top["input"], top["output"], where)
+    if "data_docs" in top:
+        for key in ("input", "output"):
+            _refuse_docs_among(key, top[key].partition("{date}")[0], top["data_docs"], where)
     return BatchJob(
         name=name,
         model=top["model"],
@@ -95,6 +100,7 @@ def parse_job(name: str, found: Any) -> BatchJob:
         predictions_suite=suites["predictions"],
         limits=parse_limits(top["limits"], f"{where}: limits"),
         schedule=parse_schedule(top["schedule"], f"{where}: schedule") if "schedule" in top else None,
+        data_docs=top.get("data_docs"),
     )
 
 
@@ -107,6 +113,14 @@ def refuse_overlap(read_from: str, write_to: str, where: str) -> None:
         raise JobFileError(
             f"{where}: input {read_from!r} and output {write_to!r} lie inside each other, and the job would"
             " read what it wrote; expected two folders"
+        )
+
+
+def _refuse_docs_among(key: str, location: str, docs: str, where: str) -> None:
+    one, other = f"{location.strip('/')}/", f"{docs.strip('/')}/"
+    if one.startswith(other) or other.startswith(one):
+        raise JobFileError(
+            f"{where}: data_docs {docs!r} and {key} {location!r} lie inside each other; expected two folders"
         )
 
 

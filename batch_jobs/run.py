@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from batch_jobs.begun import Begun
+from batch_jobs.data_docs import publish_docs
 from batch_jobs.doubles import refuse_doubles
 from batch_jobs.errors import JobError, UnfitDataError
 from batch_jobs.job import refuse_overlap
@@ -102,7 +103,11 @@ def run_partition(job: BatchJob, date: dt.date, scorer: AnyScorer, at: Workplace
         found, resumed = _score(splits, scoring, begun, at)
         usual = rows_before(table_uri, date, at.settings) if job.limits.usual_rows else ()
         _refuse_unmet(repairs, found)
-        warnings = (*repairs.warnings, *_judge(job, rules, found, usual))
+        try:
+            warnings = (*repairs.warnings, *_judge(job, rules, found, usual))
+        except UnfitDataError:
+            publish_docs(job, date, rules, found, recorded, at)
+            raise
         refuse_doubles(table_uri, found.parts, job.row_key, at.store, at.workers, scratch)
         try:
             table_version = commit_parts(
@@ -130,6 +135,7 @@ def run_partition(job: BatchJob, date: dt.date, scorer: AnyScorer, at: Workplace
             tags["greenroom.warning"] = "\n".join(warnings)
         for each in recorded:
             record_counts(at.registry, each, counts | speed, tags, int(time.time() * 1000))
+        warnings += publish_docs(job, date, rules, found, recorded, at)
     return replace(
         report,
         published=True,

@@ -1,4 +1,4 @@
-"""Checks: a table against a suite, by Great Expectations. The one module that imports it."""
+"""Checks: a table against a suite, by Great Expectations."""
 
 from __future__ import annotations
 

@@ -130,12 +130,13 @@ class Store:
         with translated("write", uri):
             self.client.put_object(Bucket=bucket, Key=key, Body=body)
 
-    def upload(self, uri: str, path: Path) -> None:
+    def upload(self, uri: str, path: Path, content_type: str | None = None) -> None:
         """Put one object of any size from a file. It appears whole or not at all."""
         bucket, key = split_uri(uri)
+        said = {"ContentType": content_type} if content_type else None
         # `upload_file` would hide S3's answer in an error of its own.
         with translated("write", uri), path.open("rb") as file:
-            self.client.upload_fileobj(file, bucket, key)
+            self.client.upload_fileobj(file, bucket, key, ExtraArgs=said)
 
     def check_bucket(self, uri: str) -> None:
         """Raise `ObjectNotFoundError` unless the bucket of `uri` exists."""

@@ -56,7 +56,7 @@ def _sentence(expectation: Expectation, check: CheckTally, rows: int, names: Seq
     if kind == "expect_table_columns_to_match_set":
         return _say_mismatched(expectation, names)
     if kind in MOMENTS:
-        return _say_outside(expectation, _figure(MOMENTS[kind], check.moments or Moments()))
+        return _say_outside(expectation, figure(MOMENTS[kind], check.moments or Moments()))
     if kind == "expect_column_proportion_of_non_null_values_to_be_between":
         share = (check.considered - check.unexpected) / check.considered if check.considered else None
         return _say_outside(expectation, share)
@@ -74,9 +74,10 @@ def _say_outside(expectation: Expectation, found: float | None) -> str | None:
     return batch_reason(expectation, found, None)
 
 
-def _figure(figure: str, moments: Moments) -> float | None:
+def figure(name: str, moments: Moments) -> float | None:
+    """Return a figure of some numbers; None where it has none."""
     named = {"max": moments.high, "mean": moments.mean, "min": moments.low, "stdev": moments.stdev}
-    return named.get(figure, moments.sum)
+    return named.get(name, moments.sum)
 
 
 def _say_mismatched(expectation: Expectation, names: Sequence[str]) -> str | None:

@@ -50,6 +50,15 @@ def test_every_column_of_the_table_is_reserved() -> None:
         ),
         (changed(input="a/in/date={date}", output="a"), "lie inside each other, and the job would read"),
         (changed(input="{date}/in", output="out"), "lie inside each other"),
+        (changed(data_docs=""), "batch_jobs/j.yaml: data_docs is '', expected text"),
+        (
+            changed(output="out", data_docs="out/docs"),
+            "data_docs 'out/docs' and output 'out' lie inside each",
+        ),
+        (
+            changed(input="in/date={date}", data_docs="in"),
+            "data_docs 'in' and input 'in/date=' lie inside each other; expected two folders",
+        ),
         (
             changed(row_key=["id", "prediction"]),
             "row_key has 'prediction', a column of the predictions; rename it",
