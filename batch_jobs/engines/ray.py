@@ -8,9 +8,9 @@ from __future__ import annotations
 import importlib
 import signal
 import socket
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
+from batch_jobs.engines.remote import installed, rooms, score_alike
 from batch_jobs.errors import JobError
 
 if TYPE_CHECKING:
@@ -19,10 +19,6 @@ if TYPE_CHECKING:
     from batch_jobs.results import SplitResult
     from batch_jobs.splits import Split
 
-# What a worker imports to score. It is sent along, so that no machine has other code than the driver.
-_SENT = ("batch_jobs", "expectations", "registry", "storage")
-# What decides a prediction, besides the model and our code; it is not sent.
-_INSTALLED = ("numpy", "pyarrow", "xgboost")
 _TRIES = 4
 _PATIENCE_S = 10
 
@@ -45,14 +41,13 @@ class Cluster:
             raise JobError(
                 "Ray is not installed here, and --engine ray needs it. Install Greenroom with its extra `ray`"
             ) from None
-        root = Path(__file__).resolve().parent.parent.parent
         asked_to_stop = signal.getsignal(signal.SIGTERM)
         try:
             _refuse_nobody(address)
             ray.init(
                 address,
                 num_cpus=None if address else workers,
-                runtime_env={"py_modules": [str(root / name) for name in _SENT]},
+                runtime_env={"py_modules": [str(room) for room in rooms()]},
                 include_dashboard=False,
                 log_to_driver=False,
                 logging_level="ERROR",
@@ -71,8 +66,8 @@ class Cluster:
     ) -> Iterator[tuple[Split, SplitResult]]:
         """Score each split on some processor of the cluster."""
         # The model goes to each machine once, not along with each split.
-        scorer, expected = self._ray.put(score), _installed()
-        task = self._ray.remote(num_cpus=1, max_retries=_TRIES - 1)(_score)
+        scorer, expected = self._ray.put(score), installed()
+        task = self._ray.remote(num_cpus=1, max_retries=_TRIES - 1)(score_alike)
         asked = {task.remote(scorer, split, expected): split for split in splits}
         waiting = list(asked)
         try:
@@ -102,17 +97,3 @@ def _refuse_nobody(address: str | None) -> None:
     host, _, port = (address or "").rpartition(":")
     if host and port.isdecimal() and "/" not in host:
         socket.create_connection((host, int(port)), _PATIENCE_S).close()
-
-
-def _score(score: Callable[[Split], SplitResult], split: Split, expected: dict[str, str]) -> SplitResult:
-    for name, version in _installed().items():
-        if version != expected[name]:
-            raise JobError(
-                f"A machine of the Ray cluster has {name} {version}, expected {expected[name]} as the driver"
-                " has. Build its image from the same requirements.lock"
-            )
-    return score(split)
-
-
-def _installed() -> dict[str, str]:
-    return {name: importlib.import_module(name).__version__ for name in _INSTALLED}

@@ -20,7 +20,7 @@ from ray import cluster_utils
 from tiny_model import between, rules_of, scorer
 
 from batch_jobs.engines import Engine, start
-from batch_jobs.engines.ray import _score
+from batch_jobs.engines.remote import score_alike
 from batch_jobs.errors import JobError, UnfitDataError
 from batch_jobs.results import SplitResult
 from batch_jobs.scoring import Rules
@@ -132,7 +132,7 @@ def test_a_machine_with_another_xgboost_scores_nothing() -> None:
 
     others = {"numpy": np.__version__, "pyarrow": pa.__version__, "xgboost": "1.0.0"}
     with pytest.raises(JobError, match=r"has xgboost 3\.\d+\.\d+, expected 1\.0\.0 as the driver has"):
-        _score(never, Split(()), others)
+        score_alike(never, Split(()), others)
 
 
 def test_a_cluster_that_is_not_there_is_named() -> None:
