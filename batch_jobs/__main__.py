@@ -7,8 +7,10 @@ import datetime as dt
 import os
 import sys
 
-from batch_jobs import repair_verbs, scheduling, verbs
+from batch_jobs import verbs
 from batch_jobs.engines import ENGINES
+from batch_jobs.mending import verbs as mending
+from batch_jobs.scheduling import verb as scheduling
 
 _EXAMPLES = """examples:
   python -m batch_jobs run flight_delay --date 2013-07-01
@@ -124,13 +126,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     verb.add_argument("job", help="a file batch_jobs/JOB.yaml")
     verb.add_argument("--out", required=True, metavar="FILE", help="a file .csv or .parquet")
-    verb.set_defaults(run=repair_verbs.quarantined)
+    verb.set_defaults(run=mending.quarantined)
 
     verb = chosen.add_parser(
         "requeue", allow_abbrev=False, parents=[common, day], help="score mended rows in place of bad ones"
     )
     verb.add_argument("file", help="rows as `quarantined` writes them, mended: a path or an s3:// URI")
-    verb.set_defaults(run=repair_verbs.requeue, to=None, days_at_once=1)
+    verb.set_defaults(run=mending.requeue, to=None, days_at_once=1)
 
     verb = chosen.add_parser("vacuum", allow_abbrev=False, help="delete files that nothing can need any more")
     verb.add_argument("job", help="a file batch_jobs/JOB.yaml")

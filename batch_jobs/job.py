@@ -12,7 +12,7 @@ import yaml
 from batch_jobs.errors import JobFileError
 from batch_jobs.limits import Band, Limits
 from batch_jobs.parsing import exactly
-from batch_jobs.schedule import Schedule, parse_schedule
+from batch_jobs.scheduling.schedule import Schedule, parse_schedule
 
 if TYPE_CHECKING:
     from typing import Any

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
-from batch_jobs.repairs import NO_REPAIRS
+from batch_jobs.mending.repairs import NO_REPAIRS
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from batch_jobs.repairs import Repairs
+    from batch_jobs.mending.repairs import Repairs
 
 PARTITION_BY = ("date", "outcome")
 SCORED = "scored"

@@ -14,6 +14,7 @@ import pyarrow as pa
 from batch_jobs.doubles import keep_hashes
 from batch_jobs.errors import JobError, UnfitDataError
 from batch_jobs.keys import repeated
+from batch_jobs.mending.repairs import NO_REPAIRS
 from batch_jobs.partition import (
     QUARANTINED,
     SCORED,
@@ -24,7 +25,6 @@ from batch_jobs.partition import (
     schema_of,
     scored_rows,
 )
-from batch_jobs.repairs import NO_REPAIRS
 from batch_jobs.results import SplitResult, together
 from expectations import Tally
 from storage import Store, read_rows, write_part
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from batch_jobs.repairs import Repairs
+    from batch_jobs.mending.repairs import Repairs
     from batch_jobs.scoring import RowScorer, ScoredBatch
     from batch_jobs.splits import Split
     from storage import RowBatch, S3Settings

@@ -15,11 +15,11 @@ from batch_jobs.doubles import refuse_doubles
 from batch_jobs.errors import JobError, UnfitDataError
 from batch_jobs.job import refuse_overlap
 from batch_jobs.live import live_partition, rows_before
+from batch_jobs.mending.repairs import read_repairs
 from batch_jobs.partition import PARTITION_BY, Provenance, schema_of
 from batch_jobs.parts import SplitScorer
 from batch_jobs.plan import plan_of, read_rules
 from batch_jobs.record import create_run, discard_run, record_counts, recorded_runs, repair
-from batch_jobs.repairs import read_repairs
 from batch_jobs.results import together
 from batch_jobs.scoring import RowScorer
 from batch_jobs.splits import plan_splits, split_bytes
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from batch_jobs.job import BatchJob
     from batch_jobs.live import LivePartition
-    from batch_jobs.repairs import Repairs
+    from batch_jobs.mending.repairs import Repairs
     from batch_jobs.results import SplitResult
     from batch_jobs.scoring import Rules
     from batch_jobs.splits import Split

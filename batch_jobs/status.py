@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from batch_jobs.live import live_partitions
-from batch_jobs.repairs import NO_REPAIRS, read_repairs, repaired_days
+from batch_jobs.mending.repairs import NO_REPAIRS, read_repairs, repaired_days
 from storage import Snapshot
 
 if TYPE_CHECKING:

@@ -14,8 +14,8 @@ import pyarrow.parquet as pq
 from tiny_model import made
 
 from batch_jobs.doubles import refuse_doubles
+from batch_jobs.mending.repairs import Repair, Repairs
 from batch_jobs.parts import SplitScorer
-from batch_jobs.repairs import Repair, Repairs
 from batch_jobs.results import SplitResult, together
 from batch_jobs.scoring import RowScorer, Rules
 from batch_jobs.splits import plan_splits

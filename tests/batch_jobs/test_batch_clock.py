@@ -7,7 +7,7 @@ import time
 
 from apscheduler.triggers.cron import CronTrigger
 
-from batch_jobs.clock import keep_time
+from batch_jobs.scheduling.clock import keep_time
 
 EVERY_SECOND = CronTrigger(second="*", timezone="UTC")
 NEVER_AGAIN = CronTrigger(month=1, day=1, hour=0, timezone="UTC")

@@ -16,8 +16,8 @@ import yaml
 from commands import REPOSITORY
 
 from batch_jobs.__main__ import _parser
-from batch_jobs.cron import parse_cron
 from batch_jobs.job import job_names, read_job
+from batch_jobs.scheduling.cron import parse_cron
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import yaml
 
+from batch_jobs.code import _DECIDES
 from batch_jobs.errors import JobFileError
 from batch_jobs.job import RESERVED_COLUMNS, ROOT, job_names, parse_job, read_job
 from batch_jobs.partition import schema_of
@@ -86,3 +87,8 @@ def test_every_job_has_its_project_and_its_suites(name: str) -> None:
     # What a job shows its suite: a column that it does not would stop every day.
     told = {column for each in load_suite(job.input_suite).expectations for column in each.columns}
     assert told <= {project.row_key, *project.features}
+
+
+def test_every_module_that_decides_what_becomes_of_a_row_is_there() -> None:
+    # One that moved would not be noticed: what is not there does not change.
+    assert [pattern for pattern in _DECIDES if not list(ROOT.parent.glob(pattern))] == []

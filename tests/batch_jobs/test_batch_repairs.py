@@ -18,8 +18,16 @@ from hypothesis import strategies as st
 from tiny_model import between, rules_of, scorer
 
 from batch_jobs.errors import UnfitDataError
-from batch_jobs.handed_in import guarded, read_handed_in, unguarded
-from batch_jobs.repairs import REPAIRS, Repair, Repairs, keep, read_repairs, repair_notes, repaired_days
+from batch_jobs.mending.handed_in import guarded, read_handed_in, unguarded
+from batch_jobs.mending.repairs import (
+    REPAIRS,
+    Repair,
+    Repairs,
+    keep,
+    read_repairs,
+    repair_notes,
+    repaired_days,
+)
 from storage import BrokenRow, RowBatch
 
 if TYPE_CHECKING:

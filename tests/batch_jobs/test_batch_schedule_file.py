@@ -8,11 +8,11 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from batch_jobs.cron import parse_cron
 from batch_jobs.errors import JobFileError
 from batch_jobs.job import read_job
 from batch_jobs.live import LivePartition
-from batch_jobs.schedule import CAUSES, Schedule, parse_schedule
+from batch_jobs.scheduling.cron import parse_cron
+from batch_jobs.scheduling.schedule import CAUSES, Schedule, parse_schedule
 from batch_jobs.status import _CALLED, Day, State
 
 UTC = ZoneInfo("UTC")

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from batch_jobs.errors import JobFileError, UnfitDataError
-from batch_jobs.handed_in import ABOUT, WHERE, guarded, unspelled
 from batch_jobs.live import live_partition
+from batch_jobs.mending.handed_in import ABOUT, WHERE, guarded, unspelled
 from batch_jobs.partition import QUARANTINED
 from storage import data_uri, file_columns, live_files, read_rows
 

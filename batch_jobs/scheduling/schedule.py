@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from batch_jobs.cron import parse_cron
 from batch_jobs.errors import JobFileError
 from batch_jobs.parsing import exactly
+from batch_jobs.scheduling.cron import parse_cron
 
 if TYPE_CHECKING:
     from apscheduler.triggers.cron import CronTrigger

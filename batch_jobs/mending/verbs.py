@@ -17,7 +17,7 @@ def quarantined(options: argparse.Namespace) -> int:
     """Write the quarantined rows of a day to a file."""
     from batch_jobs.errors import UnfitDataError
     from batch_jobs.job import read_job
-    from batch_jobs.quarantine import give_out
+    from batch_jobs.mending.quarantine import give_out
     from storage import S3Settings, Store
 
     job, settings = read_job(options.job), S3Settings.from_environment(os.environ)
@@ -33,7 +33,7 @@ def requeue(options: argparse.Namespace) -> int:
     """Keep mended rows as repairs of a day, and score it with them."""
     from batch_jobs.errors import UnfitDataError
     from batch_jobs.job import read_job
-    from batch_jobs.requeue import hand_in
+    from batch_jobs.mending.requeue import hand_in
     from storage import ObjectNotFoundError, S3Settings, Store, UnreadableFileError
 
     job, settings = read_job(options.job), S3Settings.from_environment(os.environ)

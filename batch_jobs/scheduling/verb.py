@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable, Sequence
 
-    from batch_jobs.events import Event
-    from batch_jobs.schedule import Schedule
+    from batch_jobs.scheduling.events import Event
+    from batch_jobs.scheduling.schedule import Schedule
 
 # Kubernetes kills thirty seconds after it asks.
 _GRACE_S = 20.0
@@ -33,8 +33,8 @@ def schedule(options: argparse.Namespace) -> int:
         return max(map(_ticking(options, tell, stop), schedules))
     for asked in (signal.SIGTERM, signal.SIGINT):
         signal.signal(asked, lambda *_: stop.set())
-    from batch_jobs.clock import keep_time
-    from batch_jobs.events import Event, Kind
+    from batch_jobs.scheduling.clock import keep_time
+    from batch_jobs.scheduling.events import Event, Kind
 
     tick = _ticking(options, tell, stop)
     for name, found in schedules.items():
@@ -62,12 +62,12 @@ def _ticking(
     options: argparse.Namespace, tell: Callable[[Event], None], stop: threading.Event
 ) -> Callable[[str], int]:
     """Return what catches a job up, whatever goes wrong with it, and returns the exit code of that."""
-    from batch_jobs.catching_up import catch_up
     from batch_jobs.days import AT_ONCE
     from batch_jobs.engines import start
-    from batch_jobs.events import Event, Kind
     from batch_jobs.exit_codes import exit_code, failures
     from batch_jobs.job import read_job
+    from batch_jobs.scheduling.catching_up import catch_up
+    from batch_jobs.scheduling.events import Event, Kind
     from batch_jobs.workplace import Workplace
 
     workers = options.workers or os.cpu_count() or 1

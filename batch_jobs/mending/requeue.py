@@ -5,20 +5,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from batch_jobs.errors import UnfitDataError
-from batch_jobs.handed_in import MOST_ROWS, WHERE, read_handed_in
 from batch_jobs.live import live_partition
+from batch_jobs.mending.handed_in import MOST_ROWS, WHERE, read_handed_in
+from batch_jobs.mending.quarantine import input_columns
+from batch_jobs.mending.repairs import Repair, keep, read_repairs, repair_notes
 from batch_jobs.partition import QUARANTINED
-from batch_jobs.quarantine import input_columns
-from batch_jobs.repairs import Repair, keep, read_repairs, repair_notes
 from storage import data_uri, file_columns, live_files
 
 if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Mapping
 
-    from batch_jobs.handed_in import HandedIn
     from batch_jobs.job import BatchJob
-    from batch_jobs.repairs import Repairs
+    from batch_jobs.mending.handed_in import HandedIn
+    from batch_jobs.mending.repairs import Repairs
     from storage import S3Settings, Snapshot, Store
 
 

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 import registry
 from batch_jobs.days import score_days
-from batch_jobs.events import Event, Kind
 from batch_jobs.exit_codes import UNFIT
 from batch_jobs.partition import Provenance
 from batch_jobs.plan import plan_of, read_rules
+from batch_jobs.scheduling.events import Event, Kind
 from batch_jobs.status import State, find_days
 from batch_jobs.telling import say, to_plain
 from storage import STAGING, Notes, data_uri
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from batch_jobs.job import BatchJob
-    from batch_jobs.schedule import Schedule
+    from batch_jobs.scheduling.schedule import Schedule
     from batch_jobs.status import Day
     from batch_jobs.workplace import RunReport, Workplace
 
