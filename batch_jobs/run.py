@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 from batch_jobs.begun import Begun
 from batch_jobs.data_docs import publish_docs
 from batch_jobs.doubles import refuse_doubles
-from batch_jobs.errors import JobError, UnfitDataError
+from batch_jobs.errors import UnfitDataError
 from batch_jobs.job import refuse_overlap
+from batch_jobs.judging import judge, refuse_unmet
 from batch_jobs.live import live_partition, rows_before
 from batch_jobs.mending.repairs import read_repairs
 from batch_jobs.partition import PARTITION_BY, Provenance, schema_of
@@ -24,7 +25,6 @@ from batch_jobs.results import together
 from batch_jobs.scoring import RowScorer
 from batch_jobs.splits import plan_splits, split_bytes
 from batch_jobs.workplace import Progress, RunReport
-from expectations import render
 from storage import CommitConflictError, commit_parts, count_commits, data_uri
 
 if TYPE_CHECKING:
@@ -33,9 +33,7 @@ if TYPE_CHECKING:
 
     from batch_jobs.job import BatchJob
     from batch_jobs.live import LivePartition
-    from batch_jobs.mending.repairs import Repairs
     from batch_jobs.results import SplitResult
-    from batch_jobs.scoring import Rules
     from batch_jobs.splits import Split
     from batch_jobs.workplace import Workplace
     from registry import AnyScorer
@@ -66,22 +64,7 @@ def run_partition(job: BatchJob, date: dt.date, scorer: AnyScorer, at: Workplace
         repairs_digest=repairs.digest,
         **plan_of(job, version, rules),
     )
-    report = RunReport(
-        job=job.name,
-        date=date,
-        published=False,
-        model=version.name,
-        model_version=version.version,
-        rows=0,
-        scored=0,
-        quarantined=0,
-        reasons={},
-        warnings=repairs.warnings,
-        table=table_uri,
-        table_version=None,
-        run_id=None,
-        seconds=0.0,
-    )
+    report = RunReport(job.name, date, version.name, version.version, table_uri, warnings=repairs.warnings)
     before = count_commits(table_uri, ("date", str(date)), at.settings)
     live = live_partition(table_uri, date, at.store, at.settings)
     if live is not None and live.plan == planned.plan:
@@ -102,9 +85,9 @@ def run_partition(job: BatchJob, date: dt.date, scorer: AnyScorer, at: Workplace
         splits = plan_splits(snapshot, at.store, split_bytes(at.environment))
         found, resumed = _score(splits, scoring, begun, at)
         usual = rows_before(table_uri, date, at.settings) if job.limits.usual_rows else ()
-        _refuse_unmet(repairs, found)
+        refuse_unmet(repairs, found)
         try:
-            warnings = (*repairs.warnings, *_judge(job, rules, found, usual))
+            warnings = (*repairs.warnings, *judge(job, rules, found, usual))
         except UnfitDataError:
             publish_docs(job, date, rules, found, recorded, at)
             raise
@@ -167,27 +150,6 @@ def _score(
             Progress(done_bytes, of_bytes, sum(r.scored for r in counts), sum(r.quarantined for r in counts))
         )
     return together(results[split.name] for split in splits), resumed
-
-
-def _judge(job: BatchJob, rules: Rules, found: SplitResult, before: Sequence[int]) -> tuple[str, ...]:
-    """Return what to warn of. Raises `UnfitDataError` where the day as a whole is not to be published."""
-    warnings = []
-    for inspector, tally in ((rules.input, found.input), (rules.predictions, found.predictions)):
-        if tally.rows == 0:
-            continue  # the limits have more to say of that
-        report = inspector.conclude(tally)
-        if report.batch_failures:
-            raise UnfitDataError(f"The batch is unfit, and nothing is published. {render(report)}")
-        warnings += [failure.message for failure in report.warnings]
-    return (*warnings, *job.limits.judge(found, before))
-
-
-def _refuse_unmet(repairs: Repairs, found: SplitResult) -> None:
-    if found.repaired != len(repairs):
-        raise JobError(
-            f"There are {len(repairs):,} repaired rows, and {found.repaired:,} of them were met in the input."
-            " Nothing is published; this is a fault of ours, please report it"
-        )
 
 
 def _nothing_to_do(report: RunReport, live: LivePartition, started: float) -> RunReport:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -67,17 +67,17 @@ class RunReport:
 
     job: str
     date: dt.date
-    published: bool
     model: str
     model_version: int
-    rows: int
-    scored: int
-    quarantined: int
-    reasons: dict[str, int]
-    warnings: tuple[str, ...]
     table: str
-    table_version: int | None
-    run_id: str | None
-    seconds: float
+    published: bool = False
+    rows: int = 0
+    scored: int = 0
+    quarantined: int = 0
+    reasons: dict[str, int] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+    table_version: int | None = None
+    run_id: str | None = None
+    seconds: float = 0.0
     resumed_splits: int = 0
     repaired: int = 0
