@@ -79,7 +79,7 @@ bench-training: .venv/.ready  ## The memory of `mlflow run .` on ten times the f
 	@touch $@
 
 bench-batch: .venv/.ready .venv-peers/.ready  ## The speed and memory of batch jobs, beside the trees alone and other tools
-	@$(BIN)/python -m benchmarks batch --peers .venv-peers/bin/python
+	@$(BIN)/python -m benchmarks batch --peers .venv-peers/bin/python --picture docs/batch-memory.png
 
 bench-reference: .venv/.ready  ## The AUC of our trainer, beside a published one on the same flights
 	@$(BIN)/python -m benchmarks reference

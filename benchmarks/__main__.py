@@ -101,12 +101,15 @@ def _reference(options: argparse.Namespace) -> int:
 def _batch(options: argparse.Namespace) -> int:
     from benchmarks.batch import Asked, run
     from benchmarks.batch_figures import as_json, broken, print_tables
+    from benchmarks.batch_picture import draw
 
     if options.peers is not None and not options.peers.exists():
         return _fail(f"there is no Python at {options.peers}; `make bench-batch` sets one up", 2)
     asked = Asked(options.millions, options.rounds, options.growth, options.peers)
     with _progress(asked.steps) as notify:
         found = run(asked, notify)
+    if options.picture and found.growth:
+        draw(found.growth, options.picture)
     if not options.json:
         print_tables(found)
     print(as_json(found))
@@ -196,6 +199,7 @@ def _parser() -> argparse.ArgumentParser:
         "--growth", type=_millions, nargs="*", default=[1, 3, 10, 30], help="millions of rows, for memory"
     )
     batch.add_argument("--peers", type=Path, help="a Python that has the other tools; without it, none")
+    batch.add_argument("--picture", type=Path, metavar="FILE", help="draw the memory of each size, as PNG")
     batch.add_argument("--json", action="store_true", help="print the JSON object only")
     batch.set_defaults(run=_batch)
     return parser

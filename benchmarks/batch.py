@@ -16,10 +16,10 @@ import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import deploy
-from benchmarks.batch_figures import OURS, Figures, Size
+from benchmarks.batch_figures import ON_RAY, OURS, Figures, Size
 from benchmarks.batch_house import put_in_production, write_rows
 from deploy.settings import UNSET
 
@@ -52,7 +52,7 @@ class Asked:
     @property
     def steps(self) -> int:
         """How many times `notify` is called."""
-        ways = len(OWN_WAYS) + 1 + (len(PEERS) if self.peers else 0)
+        ways = len(OWN_WAYS) + 1 + (len(PEERS) + 1 if self.peers else 0)
         return 2 + len(self._sizes) + self.rounds * ways + len(self.growth)
 
     @property
@@ -90,18 +90,47 @@ def _measure(
     folder: Path,
     notify: Callable[[str], None],
 ) -> Figures:
-    rounds: list[dict[str, float]] = []
-    unable: dict[str, str] = {}
-    day = days[asked.millions]
+    processes = _Processes(environment, folder, notify, {})
+    rounds = [_round(asked, days[asked.millions], processes, number) for number in range(asked.rounds)]
+    grown = [processes.ours(days[size], f"{size:g} million rows", "growth") for size in asked.growth]
+    sizes = tuple(Size(**found) for found in grown if found)
+    return Figures(asked.millions, tuple(rounds), sizes, processes.unable)
 
-    def measured(way: str, *command: object) -> dict[str, float]:
-        notify(way)
+
+def _round(asked: Asked, day: dt.date, processes: _Processes, number: int) -> dict[str, float]:
+    found = {OURS: processes.ours(day, OURS, number)}
+    for way in OWN_WAYS:
+        found[way] = processes.measured(way, sys.executable, "-m", "benchmarks.batch_ways", way, day)
+    if asked.peers:
+        found[ON_RAY] = processes.ours(day, ON_RAY, number)
+        script = Path(__file__).with_name("batch_ways.py")
+        for way in PEERS:
+            found[way] = processes.measured(way, asked.peers, script, way, day)
+    return {way: each["rows"] / each["seconds"] for way, each in found.items() if each}
+
+
+@dataclass(frozen=True)
+class _Processes:
+    """A process for each measurement; `unable` comes to say which ways could not be measured, and why."""
+
+    environment: Mapping[str, str]
+    folder: Path
+    notify: Callable[[str], None]
+    unable: dict[str, str]
+
+    def ours(self, day: dt.date, name: str, table: object) -> dict[str, Any]:
         # Each run of our job begins with an empty table, as the other ways do with an empty folder.
-        fresh = {**environment, "BENCH_TABLE": f"{len(rounds)}-{way}", "BENCH_BEGAN": str(time.time())}
+        more = {"BENCH_TABLE": f"{table}-{name}", "BENCH_ENGINE": "ray" if name == ON_RAY else "local"}
+        command = (sys.executable, "-m", "benchmarks.batch_job", day, self.folder)
+        return self.measured(name, *command, **more)
+
+    def measured(self, way: str, *command: object, **more: str) -> dict[str, Any]:
+        """Run a command; return what its last line says, or nothing where it failed."""
+        self.notify(way)
         try:
             done = subprocess.run(
                 list(map(str, command)),
-                env=fresh,
+                env={**self.environment, **more, "BENCH_BEGAN": str(time.time())},
                 cwd=_REPOSITORY,
                 capture_output=True,
                 text=True,
@@ -109,31 +138,13 @@ def _measure(
                 check=False,
             )
         except subprocess.TimeoutExpired:
-            unable[way] = f"it was not done after {_LONGEST_S} s"
+            self.unable[way] = f"it was not done after {_LONGEST_S} s"
             return {}
         if done.returncode:
-            unable[way] = done.stderr.strip()[-_SAID_CHARACTERS:]
+            self.unable[way] = done.stderr.strip()[-_SAID_CHARACTERS:]
             return {}
-        found: dict[str, float] = json.loads(done.stdout.strip().splitlines()[-1])
+        found: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
         return found
-
-    def ours(of: dt.date, name: str) -> dict[str, float]:
-        return measured(name, sys.executable, "-m", "benchmarks.batch_job", of, folder)
-
-    for _ in range(asked.rounds):
-        found = {OURS: ours(day, OURS)}
-        for way in OWN_WAYS:
-            found[way] = measured(way, sys.executable, "-m", "benchmarks.batch_ways", way, day)
-        for way in PEERS if asked.peers else ():
-            script = Path(__file__).with_name("batch_ways.py")
-            found[way] = measured(way, asked.peers, script, way, day)
-        rounds.append({way: each["rows"] / each["seconds"] for way, each in found.items() if each})
-    sizes = []
-    for size in asked.growth:
-        grown = ours(days[size], f"{size:g} million rows")
-        if grown:
-            sizes.append(Size(**grown))  # type: ignore[arg-type]  # JSON has whole numbers where it should
-    return Figures(asked.millions, tuple(rounds), tuple(sizes), unable)
 
 
 def _environments(stack: deploy.Stack, folder: Path) -> dict[str, dict[str, str]]:

@@ -10,15 +10,17 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-OURS, LIMIT = "greenroom", "limit"
+OURS, ON_RAY, LIMIT = "greenroom", "greenroom_ray", "limit"
 LEAST_SHARE_OF_LIMIT = 0.75
 LEAST_RATIO = {"spark_udf": 3.5, "daft": 1.0, "polars": 1.0}
+LEAST_SHARE_ON_RAY = 0.9
 MOST_GROWTH = 1.10
 MOST_BYTES = 2**30
 LONGEST_START_S = 15.0
 _MIB = 2**20
 _CALLED = {
     OURS: "Greenroom: checks, quarantine, provenance, commit",
+    ON_RAY: "Greenroom, --engine ray on one machine",
     LIMIT: "the trees alone, in memory: the limit",
     "by_hand": "read, predict, write, by hand",
     "pyfunc": "mlflow.pyfunc, file by file",
@@ -31,13 +33,17 @@ _CALLED = {
 
 @dataclass(frozen=True)
 class Size:
-    """One run of our job on so many rows, in a process of its own: VmHWM, imports and all."""
+    """One run of our job on so many rows, in a process of its own: VmHWM, imports and all.
+
+    `memory` says at which second it held how many bytes.
+    """
 
     rows: int
     quarantined: int
     seconds: float
     start_up_s: float
     peak_bytes: int
+    memory: tuple[tuple[float, int], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -58,6 +64,12 @@ class Figures:
         both = [found for found in self.rounds if way in found and OURS in found]
         return self._median([found[OURS] / found[way] for found in both])
 
+    @property
+    def share_on_ray(self) -> float | None:
+        """Return the share of our speed that is left through Ray: the median of what each round says."""
+        both = [found for found in self.rounds if ON_RAY in found and OURS in found]
+        return self._median([found[ON_RAY] / found[OURS] for found in both])
+
     def peak(self, millions: float) -> int | None:
         """Return the most memory that ours took on so many rows, in bytes."""
         return next((size.peak_bytes for size in self.growth if size.rows == round(millions * 1e6)), None)
@@ -75,6 +87,8 @@ def broken(found: Figures) -> list[str]:
         ratio = found.ratio_to(way)
         if ratio is not None and ratio < promised:
             said.append(f"{ratio:.2f} times the speed of {_CALLED[way]}; expected at least {promised:g}")
+    if found.share_on_ray is not None and found.share_on_ray < LEAST_SHARE_ON_RAY:
+        said.append(f"{found.share_on_ray:.2f} times our own speed through Ray; expected at least 0.9")
     small, large = found.peak(3), found.peak(30)
     if small and large and large > MOST_GROWTH * small:
         said.append(f"{large / small:.2f} times the memory on 30 million rows; expected {MOST_GROWTH:g}")
@@ -101,13 +115,14 @@ def as_json(found: Figures) -> str:
             "benchmark": "batch",
             "millions": found.millions,
             "share_of_limit": rounded(found.ratio_to(LIMIT)),
-            **{f"ratio_to_{way}": rounded(found.ratio_to(way)) for way in list(_CALLED)[2:]},
+            **{f"ratio_to_{way}": rounded(found.ratio_to(way)) for way in list(_CALLED)[3:]},
+            "share_on_ray": rounded(found.share_on_ray),
             "peak_rss_mib_3m": mib(3),
             "peak_rss_mib_30m": mib(30),
             "broken": broken(found),
             "unable": dict(found.unable),
             "rows_per_second": {way: rounded(found.speed(way), 0) for way in _CALLED},
-            "growth": [asdict(size) for size in found.growth],
+            "growth": [{**asdict(size), "memory": None} for size in found.growth],
         }
     )
 

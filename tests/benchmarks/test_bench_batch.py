@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from commands import REPOSITORY
+from matplotlib.image import imread
 
 from benchmarks.batch_figures import Figures, Size, as_json, broken, print_tables
 
@@ -34,6 +36,7 @@ def figures(*sizes: Size, **speeds: float) -> Figures:
             figures(daft=100.0, polars=90.0),
             ["0.80 times the speed of Daft", "0.89 times the speed of Polars"],
         ),
+        (figures(greenroom_ray=71.0), ["0.89 times our own speed through Ray; expected at least 0.9"]),
         (figures(size(3, 700), size(30, 800)), ["1.14 times the memory on 30 million rows; expected 1.1"]),
         (figures(size(10, 1025)), ["1,025 MiB on 10,000,000 rows; expected 1,024 at most"]),
         (figures(size(1, 700, 15.2)), ["15.2 s from the command to the first row; expected 15 at most"]),
@@ -58,10 +61,10 @@ def test_a_way_that_was_not_measured_is_no_figure() -> None:
     assert plain["unable"] == {"daft": "No module named 'daft'"}
 
 
-def test_a_round_on_few_rows_ends_with_one_json_object() -> None:
+def test_a_round_on_few_rows_ends_with_one_json_object(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "benchmarks", "batch", "--millions", "0.02", "--rounds", "1"]
     done = subprocess.run(
-        [*command, "--growth", "0.02"],
+        [*command, "--growth", "0.02", "--picture", str(tmp_path / "memory.png")],
         cwd=REPOSITORY,
         capture_output=True,
         text=True,
@@ -81,6 +84,7 @@ def test_a_round_on_few_rows_ends_with_one_json_object() -> None:
     assert grown["rows"] == 20_000
     assert 1 <= grown["quarantined"] <= 60
     assert 100 * MIB < grown["peak_bytes"] < 2000 * MIB
+    assert imread(tmp_path / "memory.png").shape[:2] == (450, 800)
 
 
 def test_millions_are_a_number_above_nothing() -> None:
