@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from expectations.errors import UnreadableError
+from expectations.offline import make_readable
 from expectations.streaming.outcomes import outcomes
 
 with warnings.catch_warnings():
@@ -38,14 +39,6 @@ if TYPE_CHECKING:
     from expectations.streaming.tally import Tally
 
 _SITE = "site"
-# The pages' own styles and icons come from public sites, and a reader may be without: so that what failed is
-# told apart there, too.
-_STYLE = """<style>
-.fas::before { font-family: sans-serif; } table { border-spacing: 1em 0; } td { vertical-align: top; }
-.fa-check-circle::before { content: "\\2714"; color: #080; }
-.fa-times::before { content: "\\2718"; color: #b00; }
-.fa-exclamation-triangle::before { content: "\\26A0"; color: #b60; }
-</style>"""
 # Great Expectations does not promise to be thread-safe.
 _one_at_a_time = threading.Lock()
 
@@ -64,20 +57,16 @@ def write_site(
         context.delete_data_docs_site("local_site")
         context.add_data_docs_site(_SITE, _config(folder))
         run = RunIdentifier(run_name=run_name, run_time=when)
-        suites = list(found)
-        for inspector, tally in suites:
+        met = {}
+        for inspector, tally in found:
             suite, result = _result(inspector, tally, run)
+            met[suite.name] = bool(result.success)
             key = ValidationResultIdentifier(ExpectationSuiteIdentifier(suite.name), run, run_name)
             context.suites.add(suite)
             context.validation_results_store.set(key, result)
         context.build_data_docs(site_names=[_SITE])
-        _refuse_incomplete(folder, len(suites))
-    for page in folder.rglob("*.html"):
-        page.write_text(page.read_text().replace("</head>", f"{_STYLE}</head>", 1))
-    for unused in (folder / "static").rglob("*"):
-        # Fonts and pictures that no page shows, four megabytes.
-        if unused.is_file() and unused.name != "favicon.ico":
-            unused.unlink()
+        _refuse_incomplete(folder, len(met))
+    make_readable(folder, run_name, met)
 
 
 @contextmanager

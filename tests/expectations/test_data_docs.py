@@ -91,8 +91,10 @@ def test_a_site_tells_what_was_met_and_what_was_not(suite: Suite, tmp_path: Path
     write_site(
         tmp_path / "site", "2024-01-01-abc", dt.datetime(2024, 1, 2, tzinfo=dt.UTC), [(inspector, tally)]
     )
-    assert "2024-01-01-abc" in (tmp_path / "site/index.html").read_text()
+    index = (tmp_path / "site/index.html").read_text()
+    [link] = re.findall(r'<li><a href="([^"]+)">flights\.input</a>: not met</li>', index)
     [page] = (tmp_path / "site/validations/flights/input").rglob("*.html")
+    assert tmp_path / "site" / link == page
     text = page.read_text()
     met = [outcome.met for outcome in outcomes(inspector, tally)]
     shown = re.findall(r'<i class="fas (fa-check-circle|fa-times) text-(?:success|danger)"', text)
