@@ -70,16 +70,16 @@ def run(asked: Asked, notify: Callable[[str], None] = lambda _: None) -> Figures
         folder = Path(scratch)
         notify("starting servers")
         with deploy.running(folder / "state", s3_port=0, mlflow_port=0) as stack:
-            environments = _environments(stack, folder)
+            roles = environments(stack, folder)
             notify("training the model")
-            cached = put_in_production(environments["author"], environments["reviewer"])
+            cached = put_in_production(roles["author"], roles["reviewer"])
             # Of their own: MLflow leaves byte code there, and our cache is verified whenever it is read.
             artifact = shutil.copytree(cached, folder / "artifact")
-            environment = {**environments["operator"], "BENCH_ARTIFACT": str(artifact)}
+            environment = {**roles["operator"], "BENCH_ARTIFACT": str(artifact)}
             days = asked.days()
             for size, day in days.items():
                 notify(f"writing {size:g} million rows")
-                write_rows(round(size * _MILLION), day, environments["author"])
+                write_rows(round(size * _MILLION), day, roles["author"])
             return _measure(asked, days, environment, folder, notify)
 
 
@@ -147,7 +147,8 @@ class _Processes:
         return found
 
 
-def _environments(stack: deploy.Stack, folder: Path) -> dict[str, dict[str, str]]:
+def environments(stack: deploy.Stack, folder: Path) -> dict[str, dict[str, str]]:
+    """Return the environment of each role of a stack, with a cache below a folder."""
     inherited = {name: value for name, value in os.environ.items() if name not in UNSET}
     own = {
         "GREENROOM_CACHE_DIR": str(folder / "cache"),
