@@ -14,7 +14,7 @@ export MLFLOW_DISABLE_TELEMETRY := true
 export DO_NOT_TRACK := true
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help setup demo up down env clean-state test test-exhaustive check format bench-registry bench-coverage bench-training bench-reference bench-batch lock
+.PHONY: help setup demo up down env clean-state test test-exhaustive check format bench-registry bench-coverage bench-training bench-reference bench-batch bench-serving lock
 
 help:  ## This list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/; s/\$$\$$/$$/g' | expand -t 18
@@ -81,6 +81,15 @@ bench-training: .venv/.ready  ## The memory of `mlflow run .` on ten times the f
 bench-batch: .venv/.ready .venv-peers/.ready  ## The speed and memory of batch jobs, beside the trees alone and other tools
 	@$(BIN)/python -m benchmarks batch --peers .venv-peers/bin/python --picture docs/batch-memory.png
 
+.venv-serving-peers/.ready: requirements-serving-peers.lock .venv/.ready
+	@echo "Setting up .venv-serving-peers (once)" >&2
+	@$(BIN)/python -m venv .venv-serving-peers
+	@$(UV) pip sync --quiet --python .venv-serving-peers/bin/python --require-hashes requirements-serving-peers.lock
+	@touch $@
+
+bench-serving: .venv/.ready .venv-serving-peers/.ready  ## The latency of the endpoint, beside `mlflow models serve` and others
+	@$(BIN)/python -m benchmarks serving --peers .venv-serving-peers/bin/python
+
 bench-reference: .venv/.ready  ## The AUC of our trainer, beside a published one on the same flights
 	@$(BIN)/python -m benchmarks reference
 
@@ -91,3 +100,5 @@ lock: .venv/.ready  ## Resolve the requirements*.lock again
 	  --no-emit-index-url --extra dev -c requirements.lock pyproject.toml -o requirements-dev.lock
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
 	  --no-emit-index-url --extra peers pyproject.toml -o requirements-peers.lock
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
+	  --no-emit-index-url --group serving-peers -o requirements-serving-peers.lock

@@ -18,10 +18,17 @@ _EXAMPLES = """examples:
   python -m benchmarks training --times 3
   python -m benchmarks reference --splits 2
   python -m benchmarks batch --millions 1 --rounds 1 --growth 1 3
+  python -m benchmarks serving --seconds 1 --rounds 1 --without mlflow_2
 
 exit codes: 0 measured, 1 failed or a promise was broken, 2 usage, 75 try again, 130 interrupted"""
 
 _MOST_MILLIONS = 1000
+_MOST_SECONDS = 60
+# As in `serving_servers`, which takes a second to import.
+_SERVERS = (
+    *("greenroom", "greenroom_2", "mlflow", "mlflow_2", "mlserver", "bentoml", "litserve"),
+    *("floor", "floor_threads", "floor_2", "hello"),
+)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -116,6 +123,24 @@ def _batch(options: argparse.Namespace) -> int:
     return 1 if broken(found) or found.unable else 0
 
 
+def _serving(options: argparse.Namespace) -> int:
+    from benchmarks.serving import Asked, run
+    from benchmarks.serving_json import as_json
+    from benchmarks.serving_promises import broken
+    from benchmarks.serving_tables import print_tables
+
+    if options.peers is not None and not options.peers.exists():
+        return _fail(f"there is no Python at {options.peers}; `make bench-serving` sets one up", 2)
+    names = [name for name in _SERVERS if name not in options.without]
+    asked = Asked(options.seconds, options.rounds, names, options.peers and options.peers.absolute())
+    with _progress(asked.steps) as notify:
+        found = run(asked, notify)
+    if not options.json:
+        print_tables(found)
+    print(as_json(found))
+    return 1 if broken(found) or found.unable else 0
+
+
 @contextmanager
 def _progress(steps: int, first: str = "starting servers") -> Iterator[Callable[[str], None]]:
     """Show a bar on a terminal; in a pipe nothing."""
@@ -142,6 +167,18 @@ def _millions(text: str) -> float:
         found = 0.0
     if not 0 < found < _MOST_MILLIONS:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number of millions, above 0")
+    return found
+
+
+def _seconds(text: str) -> float:
+    try:
+        found = float(text)
+    except ValueError:
+        found = 0.0
+    if not 0 < found <= _MOST_SECONDS:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not a number of seconds, above 0 and up to {_MOST_SECONDS}"
+        )
     return found
 
 
@@ -202,6 +239,25 @@ def _parser() -> argparse.ArgumentParser:
     batch.add_argument("--picture", type=Path, metavar="FILE", help="draw the memory of each size, as PNG")
     batch.add_argument("--json", action="store_true", help="print the JSON object only")
     batch.set_defaults(run=_batch)
+    serving = names.add_parser(
+        "serving",
+        allow_abbrev=False,
+        help="the latency of the endpoint beside `mlflow models serve` and other servers",
+        description="Starts one server after the other on the same model, asks it for 1 and 100 rows with 1,"
+        " 8 and 32 clients, and at half of what it could answer; compares every answer with XGBoost's.",
+    )
+    serving.add_argument("--seconds", type=_seconds, default=2, help="of each figure (default: 2)")
+    serving.add_argument("--rounds", type=_positive, default=3, help="of all servers (default: 3)")
+    serving.add_argument("--peers", type=Path, help="a Python that has the other servers; without it, none")
+    serving.add_argument(
+        "--without",
+        action="append",
+        default=[],
+        choices=_SERVERS,
+        help="leave a server out (may be repeated)",
+    )
+    serving.add_argument("--json", action="store_true", help="print the JSON object only")
+    serving.set_defaults(run=_serving)
     return parser
 
 
