@@ -40,7 +40,7 @@ def encode_cells(
         if column.is_plain and kinds <= _NUMBERS:
             return np.array(values, dtype=np.float64)
     elif kinds <= _TEXTS:
-        return np.array([codes.get(value, _NAN) for value in values], dtype=np.float64)  # type: ignore[call-overload]  # all are text or None
+        return np.array([codes.get(value, _NAN) for value in values], dtype=np.float64)  # type: ignore[call-overload]  # all are text or null
     numbers = np.full(len(values), _NAN)
     number_of = _number_of(column)
     for row, value in enumerate(values):

@@ -11,6 +11,7 @@ import orjson
 
 from serving.contract.asked import Asked, check_rows, read_params
 from serving.contract.cells import encode_cells
+from serving.contract.quick import read_many, read_one
 from serving.contract.refusals import (
     Fault,
     RequestError,
@@ -31,7 +32,8 @@ _RECORDS, _SPLIT, _INSTANCES, _INPUTS = "dataframe_records", "dataframe_split", 
 FORMATS = (_SPLIT, _RECORDS, _INSTANCES, _INPUTS)
 _PARAMS = "params"
 _NAN = math.nan
-_ABSENT = object()
+# Up to so many bytes, counting them one by one is quicker.
+_SHORT_BYTES = 2048
 
 
 def read_json(body: bytes, signature: Signature, max_rows: int) -> Asked:
@@ -41,10 +43,10 @@ def read_json(body: bytes, signature: Signature, max_rows: int) -> Asked:
     except orjson.JSONDecodeError as error:
         raise _no_json(body, error) from None
     if type(said) is dict and len(said) == 1 and signature.is_plain:
-        row = _read_one(said.get(_RECORDS), signature)
+        matrix = _read_quickly(said.get(_RECORDS), signature, max_rows)
         # A colon for each key, and none in a text: so no key came twice. Parsers keep the last, silently.
-        if row is not None and body.count(b":") == len(signature.columns) + 1:
-            return Asked(row)
+        if matrix is not None and _colons(body) == matrix.size + 1:
+            return Asked(matrix)
     form, explain = _read_form(said)
     columns, keys = _read_columns(said[form], form, signature, max_rows)
     if _colons(body) != len(said) + len(said.get(_PARAMS) or ()) + keys:
@@ -67,27 +69,10 @@ def encode(columns: Mapping[str, Sequence[object]], signature: Signature) -> npt
     return matrix
 
 
-def _read_one(records: Any, signature: Signature) -> npt.NDArray[np.float32] | None:
-    """Read one record of plain cells, as most requests have it; None for everything else."""
-    if type(records) is not list or len(records) != 1:
+def _read_quickly(records: Any, signature: Signature, max_rows: int) -> npt.NDArray[np.float32] | None:
+    if type(records) is not list or not 0 < len(records) <= max_rows:
         return None
-    record = records[0]
-    if type(record) is not dict or len(record) != len(signature.cells):
-        return None
-    numbers = []
-    for name, codes in signature.cells:
-        value = record.get(name, _ABSENT)
-        if value is None:
-            numbers.append(_NAN)
-        elif codes is not None:
-            if type(value) is not str:
-                return None
-            numbers.append(codes.get(value, _NAN))
-        elif type(value) is float or type(value) is int:
-            numbers.append(value)
-        else:
-            return None
-    return np.array([numbers], dtype=np.float64).astype(np.float32)
+    return read_one(records[0], signature) if len(records) == 1 else read_many(records, signature)
 
 
 def _read_form(said: Any) -> tuple[str, bool]:
@@ -186,7 +171,8 @@ def _wrong_names(row: int | None, names: Mapping[str, object], signature: Signat
 
 
 def _colons(body: bytes) -> int:
-    # bytes.count finds them one by one, which for large bodies takes as long as parsing them.
+    if len(body) <= _SHORT_BYTES:
+        return body.count(b":")
     return int(np.count_nonzero(np.frombuffer(body, np.uint8) == ord(":")))
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
 
 class Kind(StrEnum):
@@ -40,7 +41,7 @@ class InputColumn:
     name: str
     kind: Kind = Kind.DOUBLE
     required: bool = True
-    codes: Mapping[str, float] | None = None
+    codes: Mapping[str | None, float] | None = None
 
     @property
     def is_plain(self) -> bool:
@@ -75,9 +76,31 @@ class Signature:
         return all(column.is_plain and column.required for column in self.columns)
 
     @cached_property
-    def cells(self) -> tuple[tuple[str, Mapping[str, float] | None], ...]:
+    def cells(self) -> tuple[tuple[str, Mapping[str | None, float] | None], ...]:
         """Name and codes of each column, for the loop over the cells of one row."""
         return tuple((column.name, column.codes) for column in self.columns)
+
+    @cached_property
+    def numbers(self) -> list[int]:
+        """The places of the columns of numbers."""
+        return [place for place, column in enumerate(self.columns) if column.codes is None]
+
+    @cached_property
+    def numbers_of(self) -> Callable[[Mapping[str, object]], tuple[object, ...]]:
+        """What takes the cells of all columns of numbers out of a record; KeyError where one is missing."""
+        names = [self.columns[place].name for place in self.numbers]
+        if len(names) == 1:
+            return lambda record: (record[names[0]],)
+        return itemgetter(*names)
+
+    @cached_property
+    def texts(self) -> tuple[tuple[int, str, Mapping[str | None, float]], ...]:
+        """Place, name and codes of each column of text."""
+        return tuple(
+            (place, column.name, column.codes)
+            for place, column in enumerate(self.columns)
+            if column.codes is not None
+        )
 
 
 def _column(plain: Mapping[str, object], categories: Sequence[str] | None) -> InputColumn:
@@ -87,5 +110,7 @@ def _column(plain: Mapping[str, object], categories: Sequence[str] | None) -> In
     if (kind == Kind.STRING) != (categories is not None):
         held = "no categories" if categories is None else "categories"
         raise ValueError(f"the column {name!r} is of type {kind}, and the booster holds {held} for it")
-    codes = None if categories is None else {value: float(code) for code, value in enumerate(categories)}
+    codes: dict[str | None, float] | None = None
+    if categories is not None:
+        codes = {value: float(code) for code, value in enumerate(categories)}
     return InputColumn(name, Kind(kind), bool(plain.get("required", True)), codes)
