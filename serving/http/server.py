@@ -6,6 +6,7 @@ children. It has no threads, so that forking is safe; whoever talks to the regis
 
 from __future__ import annotations
 
+import gc
 import math
 import subprocess
 import sys
@@ -51,6 +52,9 @@ class Plan:
 
 def run(plan: Plan) -> None:
     """Serve until a signal ends it. Does not return: gunicorn ends the process."""
+    # What is imported now is in the memory that workers share; their collectors are not to touch it.
+    gc.collect()
+    gc.freeze()
     _Endpoint(plan).run()
 
 

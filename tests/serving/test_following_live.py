@@ -111,6 +111,13 @@ def test_promotions_and_rollbacks_reach_clients_and_fail_no_request(show: Show, 
     assert [metrics[name] for name in swaps] == [1, 1]
 
 
+def test_another_worker_costs_little_memory(endpoint: Endpoint) -> None:
+    requests.post(f"{endpoint.url}/invocations", json=ROW, timeout=10)
+    private = [worker.memory_full_info().uss / 2**20 for worker in endpoint.workers()]
+    assert len(private) == 2
+    assert max(private) < 40, f"{private} MiB that no other process shares"
+
+
 def test_a_worker_that_is_killed_takes_only_its_own_requests_with_it(show: Show, endpoint: Endpoint) -> None:
     clients = 4
     before = {worker.pid for worker in endpoint.workers()}
