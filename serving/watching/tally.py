@@ -111,9 +111,10 @@ class WorkerTally:
         self._row[_REASON_AT[reason]] += 1
 
     def loaded(self, model: int, version: int, loaded_at: float) -> None:
-        """Note which version the worker serves from now on, and since when (seconds of the epoch)."""
+        """Note which version the worker serves from now on (0: none), and since when (epoch seconds)."""
         block = self._blocks[model]
-        self._predictions[model] = versions.switch(self._row, block + layout.VERSIONS_FROM, version)
+        if version:  # else what is still being predicted is the one before's
+            self._predictions[model] = versions.switch(self._row, block + layout.VERSIONS_FROM, version)
         self._row[block + layout.LOADED_AT] = loaded_at
         self._row[block + layout.LOADED_VERSION] = version
 

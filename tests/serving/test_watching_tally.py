@@ -248,3 +248,13 @@ def test_a_version_that_one_worker_counts_as_older_is_older_for_all() -> None:
     workers[1].predicted(0, 10)
     assert "1" not in by_version(tallies)
     assert by_version(tallies)["older"] == 110
+
+
+def test_what_ends_after_its_model_went_off_stage_counts_for_its_version() -> None:
+    tallies = Tallies.create(1, ("a",))
+    worker = tallies.worker(0)
+    worker.loaded(0, 4, loaded_at=1.0)
+    worker.loaded(0, 0, loaded_at=2.0)
+    worker.predicted(0, 3)
+    assert by_version(tallies) == {"4": 3, "older": 0}
+    assert value(samples(tallies), "model_version", model="a", worker="0") == 0
