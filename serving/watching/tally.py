@@ -8,6 +8,7 @@ worker that died goes to the one that replaces it: its counts stay.
 from __future__ import annotations
 
 import mmap
+from array import array
 from bisect import bisect_left
 from dataclasses import dataclass
 
@@ -56,7 +57,9 @@ class Tallies:
 
     def rows(self) -> list[list[float]]:
         """All rows as they are now, by slot."""
-        return [[*self._row(slot)] for slot in range(self.workers)]
+        # One copy first: going from cell to cell takes so long that a worker could change versions meanwhile.
+        now = array("d", self._cells.tobytes()).tolist()
+        return [now[first : first + self.layout.cells] for first in range(0, len(now), self.layout.cells)]
 
     def _row(self, slot: int) -> memoryview[float]:
         if not 0 <= slot < self.workers:
@@ -108,9 +111,10 @@ class WorkerTally:
         self._row[_REASON_AT[reason]] += 1
 
     def loaded(self, model: int, version: int, loaded_at: float) -> None:
-        """Note which version the worker serves from now on, and since when (seconds of the epoch)."""
+        """Note which version the worker serves from now on (0: none), and since when (epoch seconds)."""
         block = self._blocks[model]
-        self._predictions[model] = versions.switch(self._row, block + layout.VERSIONS_FROM, version)
+        if version:  # else what is still being predicted is the one before's
+            self._predictions[model] = versions.switch(self._row, block + layout.VERSIONS_FROM, version)
         self._row[block + layout.LOADED_AT] = loaded_at
         self._row[block + layout.LOADED_VERSION] = version
 

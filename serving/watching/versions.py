@@ -17,6 +17,8 @@ from serving.watching.layout import VERSIONS_KEPT
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+    Cells = memoryview[float] | list[float]
+
 _SPARE = 0  # twice the number of the spare pair, plus which of the two sums holds
 _SUMS = 1  # two cells
 _BELOW = 3  # predictions by versions that were below all others when they were loaded
@@ -24,7 +26,7 @@ _OLDER_UP_TO = 4  # the highest version that is only added up
 _PAIRS = 5
 
 
-def switch(row: memoryview[float], start: int, version: int) -> int:
+def switch(row: Cells, start: int, version: int) -> int:
     """Make room for a version in the block at `start`; return the cell that counts its predictions."""
     spare, sum_at = _spare(row, start)
     kept = [pair for pair in range(VERSIONS_KEPT + 1) if pair != spare]
@@ -33,13 +35,13 @@ def switch(row: memoryview[float], start: int, version: int) -> int:
             return _version_at(start, pair) + 1
     lowest = min(kept, key=lambda pair: row[_version_at(start, pair)])
     lowest_version = row[_version_at(start, lowest)]
-    if version < max(lowest_version, row[start + _OLDER_UP_TO] + 1):
+    if version < lowest_version:
         row[start + _OLDER_UP_TO] = max(row[start + _OLDER_UP_TO], version)
         return start + _BELOW
     new = _version_at(start, spare)
     row[new], row[new + 1] = version, 0
     # First seen as one of the older, then counted as such: the reader adds it up either way.
-    row[start + _OLDER_UP_TO] = max(row[start + _OLDER_UP_TO], lowest_version)
+    row[start + _OLDER_UP_TO] = lowest_version
     row[start + _SUMS + 1 - sum_at] = row[start + _SUMS + sum_at] + row[_version_at(start, lowest) + 1]
     row[start + _SPARE] = 2 * lowest + 1 - sum_at
     return new + 1
@@ -75,7 +77,7 @@ def _kept(row: Sequence[float], start: int) -> Iterator[tuple[int, float]]:
             yield int(row[at]), row[at + 1]
 
 
-def _spare(row: Sequence[float] | memoryview[float], start: int) -> tuple[int, int]:
+def _spare(row: Sequence[float] | Cells, start: int) -> tuple[int, int]:
     return divmod(int(row[start + _SPARE]), 2)
 
 
