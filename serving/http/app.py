@@ -136,7 +136,8 @@ class Application:
         total_s = time.perf_counter() - asker.began
         steps_s = (arrived - asker.began, parsed - arrived, predicted - parsed, total_s)
         self._tally.answered(model, 200, answer.rows, *steps_s)
-        self._tally.predicted(model, answer.rows)
+        if standing.serves is served:  # else it was swapped meanwhile, and the count is another version's
+            self._tally.predicted(model, answer.rows)
 
     def _check(self, scope: Scope, headers: Mapping[bytes, bytes], methods: frozenset[str]) -> None:
         _check_method(scope, methods)

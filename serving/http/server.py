@@ -137,7 +137,8 @@ class _Follower:
 def _give_slot(arbiter: Arbiter, worker: EndpointWorker) -> None:
     taken = {each.slot for each in arbiter.WORKERS.values()}
     slots = worker.plan.tallies.workers
-    worker.slot = min(set(range(slots)) - taken)
+    # Somebody asked gunicorn for more workers than were planned (TTIN): the last ones share a row.
+    worker.slot = min(set(range(slots)) - taken, default=slots - 1)
     worker.plan.tallies.take_over(worker.slot)
 
 
