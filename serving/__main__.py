@@ -46,6 +46,9 @@ def _start(options: argparse.Namespace) -> int:
     if options.server == "mlflow":
         listener.close()
         run_mlflow(paths[0], settings, os.environ)
+    from serving.lean import import_xgboost
+
+    import_xgboost(os.environ)
     from serving.http.server import Plan, run
 
     host, port = listener.getsockname()[:2]
