@@ -11,7 +11,7 @@ import orjson
 
 from serving.contract.asked import Asked, check_rows, read_params
 from serving.contract.cells import encode_cells
-from serving.contract.quick import read_many, read_one
+from serving.contract.quick import read_one, read_records, read_split
 from serving.contract.refusals import (
     Fault,
     RequestError,
@@ -43,9 +43,9 @@ def read_json(body: bytes, signature: Signature, max_rows: int) -> Asked:
     except orjson.JSONDecodeError as error:
         raise _no_json(body, error) from None
     if type(said) is dict and len(said) == 1 and signature.is_plain:
-        matrix = _read_quickly(said.get(_RECORDS), signature, max_rows)
+        matrix, keys = _read_quickly(said, signature, max_rows)
         # A colon for each key, and none in a text: so no key came twice. Parsers keep the last, silently.
-        if matrix is not None and _colons(body) == matrix.size + 1:
+        if matrix is not None and _colons(body) == keys:
             return Asked(matrix)
     form, explain = _read_form(said)
     columns, keys = _read_columns(said[form], form, signature, max_rows)
@@ -69,10 +69,17 @@ def encode(columns: Mapping[str, Sequence[object]], signature: Signature) -> npt
     return matrix
 
 
-def _read_quickly(records: Any, signature: Signature, max_rows: int) -> npt.NDArray[np.float32] | None:
-    if type(records) is not list or not 0 < len(records) <= max_rows:
-        return None
-    return read_one(records[0], signature) if len(records) == 1 else read_many(records, signature)
+def _read_quickly(
+    said: dict[str, Any], signature: Signature, max_rows: int
+) -> tuple[npt.NDArray[np.float32] | None, int]:
+    """Return the rows, None where they are not plain, and how many keys the objects of the body have."""
+    records = said.get(_RECORDS)
+    if type(records) is list and 0 < len(records) <= max_rows:
+        one = len(records) == 1
+        matrix = read_one(records[0], signature) if one else read_records(records, signature)
+        return matrix, 1 + len(records) * len(signature.columns)
+    matrix = read_split(said.get(_SPLIT), signature)
+    return (None, 0) if matrix is None or len(matrix) > max_rows else (matrix, 3)
 
 
 def _read_form(said: Any) -> tuple[str, bool]:

@@ -1,4 +1,4 @@
-"""The quick ways to read records of plain cells, which is what nearly every request is made of.
+"""The quick ways to read rows of plain cells, which is what nearly every request is made of.
 
 They return None for everything else, wrong or only unusual: the thorough way then reads it, or says what is
 wrong with it.
@@ -15,7 +15,7 @@ import numpy as np
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from serving.contract.signature import Signature
+    from serving.contract.signature import Signature, Takes, Texts
 
 _NAN = math.nan
 _ABSENT = object()
@@ -43,17 +43,35 @@ def read_one(record: Any, signature: Signature) -> npt.NDArray[np.float32] | Non
     return np.array([numbers], dtype=np.float64).astype(np.float32)
 
 
-def read_many(records: list[Any], signature: Signature) -> npt.NDArray[np.float32] | None:
+def read_records(records: list[Any], signature: Signature) -> npt.NDArray[np.float32] | None:
     """Return the rows of records, float32 of shape (rows, columns)."""
     if set(map(type, records)) != {dict}:
         return None
     if sum(map(len, records)) != len(records) * len(signature.columns):
         return None
     # As many keys as columns in all, and below no column that is missing: so none is unknown, either.
-    matrix = np.empty((len(records), len(signature.columns)), dtype=np.float32)
+    return _read_cells(records, signature.numbers_by_name, signature.texts_by_name, signature)
+
+
+def read_split(said: Any, signature: Signature) -> npt.NDArray[np.float32] | None:
+    """Return the rows of `dataframe_split` whose columns are those of the model, in its order."""
+    if type(said) is not dict or len(said) != 2 or said.get("columns") != signature.order:  # noqa: PLR2004
+        return None
+    rows = said.get("data")
+    if type(rows) is not list or set(map(type, rows)) != {list}:
+        return None
+    if set(map(len, rows)) != {len(signature.columns)}:
+        return None
+    return _read_cells(rows, signature.numbers_by_place, signature.texts_by_place, signature)
+
+
+def _read_cells(
+    rows: list[Any], numbers_of: Takes, texts: Texts, signature: Signature
+) -> npt.NDArray[np.float32] | None:
+    matrix = np.empty((len(rows), len(signature.columns)), dtype=np.float32)
     try:
         if signature.numbers:
-            cells = list(chain.from_iterable(map(signature.numbers_of, records)))
+            cells = list(chain.from_iterable(map(numbers_of, rows)))
             kinds = set(map(type, cells))
             if kinds <= _NUMBERS:
                 flat = np.fromiter(cells, np.float64, len(cells))
@@ -61,12 +79,14 @@ def read_many(records: list[Any], signature: Signature) -> npt.NDArray[np.float3
                 flat = np.array(cells, dtype=np.float64)
             else:
                 return None
-            matrix[:, signature.numbers] = flat.reshape(len(records), -1)
-        for position, name, codes in signature.texts:
-            values = [record[name] for record in records]
+            if not texts:
+                return flat.reshape(len(rows), -1).astype(np.float32)
+            matrix[:, signature.numbers] = flat.reshape(len(rows), -1)
+        for place, key, codes in texts:
+            values = [row[key] for row in rows]
             if not set(map(type, values)) <= _TEXTS:
                 return None
-            matrix[:, position] = [codes.get(value, _NAN) for value in values]
+            matrix[:, place] = [codes.get(value, _NAN) for value in values]
     except KeyError:
         return None
     return matrix

@@ -10,6 +10,11 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from typing import Any
+
+    # Takes some cells out of a row; and where a column is, how its cell is called, and its codes.
+    Takes = Callable[[Any], tuple[object, ...]]
+    Texts = tuple[tuple[int, Any, Mapping[str | None, float]], ...]
 
 
 class Kind(StrEnum):
@@ -86,21 +91,33 @@ class Signature:
         return [place for place, column in enumerate(self.columns) if column.codes is None]
 
     @cached_property
-    def numbers_of(self) -> Callable[[Mapping[str, object]], tuple[object, ...]]:
-        """What takes the cells of all columns of numbers out of a record; KeyError where one is missing."""
-        names = [self.columns[place].name for place in self.numbers]
-        if len(names) == 1:
-            return lambda record: (record[names[0]],)
-        return itemgetter(*names)
+    def order(self) -> list[str]:
+        """The names of all columns, in order."""
+        return [column.name for column in self.columns]
 
     @cached_property
-    def texts(self) -> tuple[tuple[int, str, Mapping[str | None, float]], ...]:
+    def numbers_by_name(self) -> Takes:
+        """What takes the cells of all columns of numbers out of a record; KeyError where one is missing."""
+        return _taking([self.columns[place].name for place in self.numbers])
+
+    @cached_property
+    def numbers_by_place(self) -> Takes:
+        """What takes the cells of all columns of numbers out of a list of cells."""
+        return _taking(self.numbers)
+
+    @cached_property
+    def texts_by_name(self) -> Texts:
         """Place, name and codes of each column of text."""
-        return tuple(
-            (place, column.name, column.codes)
-            for place, column in enumerate(self.columns)
-            if column.codes is not None
-        )
+        return tuple((n, c.name, c.codes) for n, c in enumerate(self.columns) if c.codes is not None)
+
+    @cached_property
+    def texts_by_place(self) -> Texts:
+        """Place, place and codes of each column of text."""
+        return tuple((n, n, c.codes) for n, c in enumerate(self.columns) if c.codes is not None)
+
+
+def _taking(keys: Sequence[Any]) -> Takes:
+    return (lambda row: (row[keys[0]],)) if len(keys) == 1 else itemgetter(*keys)
 
 
 def _column(plain: Mapping[str, object], categories: Sequence[str] | None) -> InputColumn:
