@@ -66,7 +66,7 @@ class _Play:
 
     @contextmanager
     def endpoint(self) -> Iterator[subprocess.Popen[bytes]]:
-        """Serve the version in Production with MLflow itself while the block runs."""
+        """Serve what is in Production while the block runs."""
         command = SERVE.format(**self.names)
         _say(f"\n{OPERATOR}$ {command} &")
         with (
@@ -88,7 +88,7 @@ class _Play:
     def wait_for_endpoint(self, process: subprocess.Popen[bytes]) -> None:
         """Return when the endpoint answers; raises DeployError if it does not come to that."""
         until = time.monotonic() + _PATIENCE_S
-        while not answers(int(self.names["port"]), "/ping"):
+        while not answers(int(self.names["port"]), "/ready"):
             if process.poll() is not None or time.monotonic() > until:
                 raise DeployError(f"The endpoint did not come to answer; see {self.log}.")
             time.sleep(0.2)
@@ -116,8 +116,8 @@ def run(settings: Settings) -> int:
         play.run(score)
         play.wait_for_endpoint(endpoint)
         play.run(compare)
-    for step in SECOND_VERSION:
-        play.run(step)
+        for step in SECOND_VERSION:
+            play.run(step)
     _print_what_happened(play, stack, time.monotonic() - started)
     return 0
 

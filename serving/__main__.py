@@ -1,4 +1,4 @@
-"""`python -m serving`: try an endpoint."""
+"""`python -m serving`: start an endpoint, or try one."""
 
 from __future__ import annotations
 
@@ -9,8 +9,11 @@ import os
 import sys
 from dataclasses import asdict
 
+from serving.options import add_start_options, settings_of
+
 _EXAMPLES = """examples:
-  mlflow models serve -m models:/flight-delay/Production --env-manager local --port 5001
+  python -m serving start flight-delay --workers 2
+  python -m serving start flight-delay diamond-price --port 8080
   python -m serving smoke flight_delay/predictions --date 2013-07-01 --url http://127.0.0.1:5001
 
 settings are environment variables: docs/settings.md"""
@@ -18,6 +21,43 @@ settings are environment variables: docs/settings.md"""
 
 def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
+    try:
+        return int(options.run(options))
+    except KeyboardInterrupt:
+        return _fail("interrupted; run it again", 130)
+
+
+def _start(options: argparse.Namespace) -> int:
+    """Serve; what is imported here, each worker has, so neither MLflow nor pandas is."""
+    from serving.errors import AddressError, ServingError, SettingsError
+    from serving.http.start import first_views, listen, run_mlflow, view_paths
+
+    try:
+        settings = settings_of(options, os.environ)
+        paths = view_paths(settings, os.environ)
+        listener = listen(settings.host, settings.port)
+    except SettingsError as error:
+        return _fail(error, 2)
+    except (AddressError, ServingError) as error:
+        return _fail(error, 1)
+    code = first_views(settings, paths, os.environ)
+    if code:
+        return code
+    if options.server == "mlflow":
+        listener.close()
+        run_mlflow(paths[0], settings, os.environ)
+    from serving.lean import import_xgboost
+
+    import_xgboost(os.environ)
+    from serving.http.server import Plan, run
+
+    host, port = listener.getsockname()[:2]
+    print(f"Serving {', '.join(settings.models)} at http://{host}:{port}", flush=True)
+    run(Plan.of(settings, paths, listener))
+    return 0
+
+
+def _smoke(options: argparse.Namespace) -> int:
     from registry import prepare_client
 
     prepare_client(os.environ)
@@ -26,9 +66,7 @@ def main(arguments: list[str] | None = None) -> int:
     from storage import StorageError, StorageUnavailableError
 
     try:
-        return _smoke(options)
-    except KeyboardInterrupt:
-        return _fail("interrupted; run it again", 130)
+        return _try(options)
     except (EndpointUnavailableError, StorageUnavailableError, RegistryUnavailableError) as error:
         return _fail(error, 75)
     except UnknownVersionError as error:
@@ -37,7 +75,7 @@ def main(arguments: list[str] | None = None) -> int:
         return _fail(error, 1)
 
 
-def _smoke(options: argparse.Namespace) -> int:
+def _try(options: argparse.Namespace) -> int:
     import registry
     from serving.smoke import read_expected, smoke
     from storage import S3Settings, Store, data_uri
@@ -83,11 +121,16 @@ def _count(text: str) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m serving",
-        description="Try an endpoint that serves the model in Production.",
+        description="Serve the model in Production over HTTP, and try an endpoint that does.",
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     verbs = parser.add_subparsers(required=True, metavar="VERB")
+    verb = verbs.add_parser(
+        "start", allow_abbrev=False, help="answer requests by what is in Production, and follow the registry"
+    )
+    add_start_options(verb)
+    verb.set_defaults(run=_start)
     verb = verbs.add_parser(
         "smoke", allow_abbrev=False, help="send real rows, and compare with the batch predictions"
     )
@@ -96,6 +139,7 @@ def _parser() -> argparse.ArgumentParser:
     verb.add_argument("--url", default="http://127.0.0.1:5001", help="where the endpoint is")
     verb.add_argument("--rows", type=_count, default=2000, help="rows at most")
     verb.add_argument("--json", action="store_true", help="print JSON for machines")
+    verb.set_defaults(run=_smoke)
     return parser
 
 

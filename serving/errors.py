@@ -7,6 +7,14 @@ class ServingError(Exception):
     """An endpoint, or what it is compared with, is not as it should be."""
 
 
+class SettingsError(ServingError):
+    """An endpoint is asked to run in a way that it cannot, or should not."""
+
+
+class AddressError(ServingError):
+    """An endpoint cannot listen where it is told to."""
+
+
 class EndpointUnavailableError(ServingError):
     """Nothing answers at the address. Trying again may help."""
 

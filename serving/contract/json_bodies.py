@@ -1,0 +1,207 @@
+"""JSON bodies in MLflow's four formats: `dataframe_records`, `dataframe_split`, `instances`, `inputs`."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import orjson
+
+from serving.contract.asked import Asked, check_rows, read_params
+from serving.contract.cells import encode_cells
+from serving.contract.quick import read_one, read_records, read_split
+from serving.contract.refusals import (
+    Fault,
+    RequestError,
+    missing_column,
+    refuse,
+    spelled_kind,
+    unknown_column,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import numpy.typing as npt
+
+    from serving.contract.signature import Signature
+
+_RECORDS, _SPLIT, _INSTANCES, _INPUTS = "dataframe_records", "dataframe_split", "instances", "inputs"
+FORMATS = (_SPLIT, _RECORDS, _INSTANCES, _INPUTS)
+_PARAMS = "params"
+_NAN = math.nan
+# Up to so many bytes, counting them one by one is quicker.
+_SHORT_BYTES = 2048
+
+
+def read_json(body: bytes, signature: Signature, max_rows: int) -> Asked:
+    """Read the rows of a JSON body. Raises `RequestError`, naming row and column where there is one."""
+    try:
+        said = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        raise _no_json(body, error) from None
+    if type(said) is dict and len(said) == 1 and signature.is_plain:
+        matrix, keys = _read_quickly(said, signature, max_rows)
+        # A colon for each key, and none in a text: so no key came twice. Parsers keep the last, silently.
+        if matrix is not None and _colons(body) == keys:
+            return Asked(matrix)
+    form, explain = _read_form(said)
+    columns, keys = _read_columns(said[form], form, signature, max_rows)
+    if _colons(body) != len(said) + len(said.get(_PARAMS) or ()) + keys:
+        _refuse_doubled_keys(body)
+    return Asked(encode(columns, signature), explain)
+
+
+def encode(columns: Mapping[str, Sequence[object]], signature: Signature) -> npt.NDArray[np.float32]:
+    """Encode equally long columns of cells, by name, as the matrix of a booster. Raises `RequestError`."""
+    faults: list[Fault] = []
+    rows = len(next(iter(columns.values())))
+    matrix = np.empty((rows, len(signature.columns)), dtype=np.float32)
+    for position, column in enumerate(signature.columns):
+        if column.name in columns:
+            matrix[:, position] = encode_cells(columns[column.name], column, faults)
+        else:
+            matrix[:, position] = _NAN
+    if faults:
+        raise refuse(sorted(faults, key=lambda fault: fault.row or 0))
+    return matrix
+
+
+def _read_quickly(
+    said: dict[str, Any], signature: Signature, max_rows: int
+) -> tuple[npt.NDArray[np.float32] | None, int]:
+    """Return the rows, None where they are not plain, and how many keys the objects of the body have."""
+    records = said.get(_RECORDS)
+    if type(records) is list and 0 < len(records) <= max_rows:
+        one = len(records) == 1
+        matrix = read_one(records[0], signature) if one else read_records(records, signature)
+        return matrix, 1 + len(records) * len(signature.columns)
+    matrix = read_split(said.get(_SPLIT), signature)
+    return (None, 0) if matrix is None or len(matrix) > max_rows else (matrix, 3)
+
+
+def _read_form(said: Any) -> tuple[str, bool]:
+    if not isinstance(said, dict):
+        raise RequestError(
+            f"The body is {spelled_kind(said)}, expected an object with one of {_listed(FORMATS)}"
+        )
+    forms = [name for name in FORMATS if name in said]
+    if len(forms) != 1:
+        found = f"{_listed(forms)} at once" if forms else "none of them"
+        raise RequestError(f"The body has {found}, expected exactly one of {_listed(FORMATS)}")
+    unknown = len(said) - len(forms) - (_PARAMS in said)
+    if unknown:
+        raise RequestError(
+            f"The body has {unknown} unknown keys beside {forms[0]!r}, expected at most 'params'"
+        )
+    return forms[0], read_params(said.get(_PARAMS))
+
+
+def _read_columns(
+    data: Any, form: str, signature: Signature, max_rows: int
+) -> tuple[Mapping[str, Sequence[object]], int]:
+    """Return the cells of each column, and how many keys the objects of `data` have."""
+    if form == _SPLIT:
+        return _read_split(data, signature, max_rows)
+    if isinstance(data, list):
+        return _read_records(data, form, signature, max_rows)
+    if isinstance(data, dict) and form != _RECORDS:
+        return _read_inputs(data, form, signature, max_rows)
+    allowed = "a list of objects" if form == _RECORDS else "a list of objects, or an object of lists"
+    raise RequestError(f"{form!r} is {spelled_kind(data)}, expected {allowed}")
+
+
+def _read_records(
+    records: list[Any], form: str, signature: Signature, max_rows: int
+) -> tuple[Mapping[str, Sequence[object]], int]:
+    check_rows(len(records), max_rows)
+    if set(map(type, records)) != {dict}:
+        row, value = next((n, r) for n, r in enumerate(records) if type(r) is not dict)
+        fault = Fault(row, None, spelled_kind(value), "an object with a value for each column")
+        raise RequestError(
+            f"{form!r} has in row {row} {fault.found}, expected {fault.expected}", faults=(fault,)
+        )
+    keys = sum(map(len, records))
+    if keys == len(records) * len(signature.columns):
+        try:
+            # As many keys as columns in all, and no column missing anywhere: so none is unknown, either.
+            return {c.name: [r[c.name] for r in records] for c in signature.columns}, keys
+        except KeyError:
+            pass
+    faults: list[Fault] = []
+    for row, record in enumerate(records):
+        faults += _wrong_names(row, record, signature)
+    if faults:
+        raise refuse(faults)
+    return {c.name: [r.get(c.name) for r in records] for c in signature.columns if c.name in records[0]}, keys
+
+
+def _read_split(data: Any, signature: Signature, max_rows: int) -> tuple[Mapping[str, Sequence[object]], int]:
+    if not isinstance(data, dict) or not data.keys() <= {"columns", "data", "index"}:
+        raise RequestError(f"{_SPLIT!r} is not an object with 'columns', 'data' and at most 'index'")
+    names, rows = data.get("columns"), data.get("data")
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise RequestError(f"{_SPLIT!r} needs 'columns', a list of the names of columns")
+    if not isinstance(rows, list):
+        raise RequestError(f"{_SPLIT!r} needs 'data', a list of rows, each a list of cells")
+    if len(set(names)) != len(names):
+        raise RequestError(f"{_SPLIT!r} names {len(names) - len(set(names))} columns more than once")
+    if faults := _wrong_names(None, dict.fromkeys(names), signature):
+        raise refuse(faults)
+    check_rows(len(rows), max_rows)
+    for row, cells in enumerate(rows):
+        if type(cells) is not list or len(cells) != len(names):
+            found = f"{len(cells)} cells" if isinstance(cells, list) else spelled_kind(cells)
+            raise refuse([Fault(row, None, found, f"a list of {len(names)} cells")])
+    return dict(zip(names, zip(*rows, strict=True), strict=True)), len(data)
+
+
+def _read_inputs(
+    data: dict[str, Any], form: str, signature: Signature, max_rows: int
+) -> tuple[Mapping[str, Sequence[object]], int]:
+    if faults := _wrong_names(None, data, signature):
+        raise refuse(faults)
+    # One row may be written without lists.
+    columns = {name: v if isinstance(v, list) else [v] for name, v in data.items()}
+    lengths = sorted({len(values) for values in columns.values()})
+    if len(lengths) != 1:
+        raise RequestError(f"{form!r} has columns of {_listed(lengths)} values, expected one length for all")
+    check_rows(lengths[0], max_rows)
+    return columns, len(data)
+
+
+def _wrong_names(row: int | None, names: Mapping[str, object], signature: Signature) -> list[Fault]:
+    faults = [missing_column(row, c) for c in signature.columns if c.required and c.name not in names]
+    return faults + [unknown_column(row, n, signature.names) for n in names if n not in signature.names]
+
+
+def _colons(body: bytes) -> int:
+    if len(body) <= _SHORT_BYTES:
+        return body.count(b":")
+    return int(np.count_nonzero(np.frombuffer(body, np.uint8) == ord(":")))
+
+
+def _refuse_doubled_keys(body: bytes) -> None:
+    def pairs(found: list[tuple[str, object]]) -> None:
+        if len({name for name, _ in found}) != len(found):
+            raise RequestError(
+                "A key comes twice in one object of the body; which one is meant cannot be told"
+            )
+
+    json.loads(body, object_pairs_hook=pairs)
+
+
+def _no_json(body: bytes, error: orjson.JSONDecodeError) -> RequestError:
+    if not body.strip():
+        return RequestError(f"The body is empty, expected JSON with one of {_listed(FORMATS)}")
+    # Not the message alone: NaN and Infinity are what clients meet most, and JSON has neither.
+    hint = "" if error.msg.startswith("str is not") else ". JSON has no NaN and no Infinity: send null"
+    return RequestError(
+        f"The body is not JSON: {error.msg} (line {error.lineno}, column {error.colno}){hint}"
+    )
+
+
+def _listed(names: Sequence[object]) -> str:
+    return ", ".join(map(repr, names))

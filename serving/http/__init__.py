@@ -1,0 +1,1 @@
+"""The endpoint over HTTP: routes, guards, worker processes. It alone knows the web server."""

@@ -1,0 +1,207 @@
+"""The ASGI application of one worker: which route, who may ask, and one answer for each request."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from serving.contract.answers import write_refusal
+from serving.contract.refusals import RequestError
+from serving.http import rejections
+from serving.http.bodies import GoneError, receive_body
+from serving.http.heads import read_headers, request_id_of
+from serving.http.protocol import ADMITTED
+from serving.http.rejections import RejectedError, reason_of
+from serving.watching.tally import Reason
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+
+    from serving.http.aside import Aside
+    from serving.http.gate import Gate
+    from serving.http.heads import Doorkeeper
+    from serving.http.pages import Page, Pages
+    from serving.http.stage import Stage
+    from serving.models.served import Answer
+    from serving.settings import Settings
+    from serving.watching.tally import WorkerTally
+
+    Scope = MutableMapping[str, Any]
+    Receive = Callable[[], Awaitable[dict[str, Any]]]
+    Send = Callable[[dict[str, Any]], Awaitable[None]]
+
+_LOG = logging.getLogger("serving")
+_JSON = (b"content-type", b"application/json")
+# A body up to this is read between two other requests: a millisecond. A larger one beside them, in a thread.
+_QUICK_BYTES = 64 * 1024
+_POST, _GET = frozenset({"POST"}), frozenset({"GET", "HEAD"})
+
+
+class _Asker(NamedTuple):
+    """How a request is called in answers and logs, and when it began, by `time.perf_counter`."""
+
+    request_id: bytes
+    began: float
+
+
+class Application:
+    """Answers the requests of one worker."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        stage: Stage,
+        doorkeeper: Doorkeeper,
+        gate: Gate,
+        aside: Aside,
+        tally: WorkerTally,
+        pages: Pages,
+    ) -> None:
+        self._settings, self._limits = settings, settings.limits
+        self._stage, self._doorkeeper, self._gate, self._aside = stage, doorkeeper, gate, aside
+        self._tally, self._pages = tally, pages
+        self.is_draining = False
+        self._scored = {f"/models/{s.name}/invocations": n for n, s in enumerate(stage.standings)}
+        self._scored["/invocations"] = 0
+        self._answer_headers: dict[tuple[int, int], list[tuple[bytes, bytes]]] = {}
+        self._prefix, self._asked = os.urandom(6).hex(), 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request, by the ASGI interface."""
+        model = self._scored.get(scope["path"])
+        self._tally.enter()
+        try:
+            if model is None:
+                await self._look_up(scope, send)
+            else:
+                await self._score(model, scope, receive, send)
+        except GoneError:
+            self._tally.rejected(Reason.SLOW_CLIENT)
+        finally:
+            self._tally.leave()
+            if scope.get(ADMITTED):
+                self._gate.leave()
+
+    async def _score(self, model: int, scope: Scope, receive: Receive, send: Send) -> None:
+        began = time.perf_counter()
+        request_id = b""
+        try:
+            headers = read_headers(scope["headers"])
+            request_id = request_id_of(headers) or self._next_id()
+            await self._predict(model, scope, headers, receive, send, _Asker(request_id, began))
+        except RequestError as refusal:
+            await self._refuse(model, refusal, request_id or self._next_id(), began, send)
+        except GoneError:
+            raise
+        except Exception as error:  # noqa: BLE001  # whatever a model raises, its client gets an answer
+            # Its message may repeat what was asked; the log takes its type and its place.
+            _LOG.error("failed over request %s", request_id.decode(), exc_info=error)
+            await self._refuse(model, rejections.broken(), request_id, began, send)
+
+    async def _predict(
+        self,
+        model: int,
+        scope: Scope,
+        headers: Mapping[bytes, bytes],
+        receive: Receive,
+        send: Send,
+        asker: _Asker,
+    ) -> None:
+        self._check(scope, headers, _POST)
+        standing = self._stage.standings[model]
+        served = standing.serves
+        if served is None:
+            raise rejections.not_ready(standing.name, standing.why_not)
+        body = await receive_body(receive, headers, self._settings.max_body_bytes, self._gate)
+        if scope.get(ADMITTED) is False:
+            raise rejections.overloaded(self._gate.most_waiting)
+        arrived = time.perf_counter()
+        content_type = headers.get(b"content-type", b"").decode("latin-1")
+        if len(body) <= _QUICK_BYTES:
+            asked = served.read(content_type, body, self._limits)
+        else:
+            given = (content_type, body, self._limits)
+            asked = await self._aside.run(served.read, given, asker.began, scope)
+        parsed = time.perf_counter()
+        answer: Answer
+        if served.is_quick(asked):
+            answer = served.answer(asked)
+        else:
+            answer = await self._aside.run(served.answer, (asked,), asker.began, scope)
+        predicted = time.perf_counter()
+        head = [*self._head_of(model, served.version.number), (b"x-request-id", asker.request_id)]
+        await _send(send, 200, head, answer.body)
+        total_s = time.perf_counter() - asker.began
+        steps_s = (arrived - asker.began, parsed - arrived, predicted - parsed, total_s)
+        self._tally.answered(model, 200, answer.rows, *steps_s)
+        if standing.serves is served:  # else it was swapped meanwhile, and the count is another version's
+            self._tally.predicted(model, answer.rows)
+
+    def _check(self, scope: Scope, headers: Mapping[bytes, bytes], methods: frozenset[str]) -> None:
+        _check_method(scope, methods)
+        self._doorkeeper.check(headers)
+        if self.is_draining:
+            raise rejections.draining()
+
+    async def _look_up(self, scope: Scope, send: Send) -> None:
+        try:
+            status, kind, body = self._page(scope)
+        except RequestError as refusal:
+            await self._refuse(None, refusal, self._next_id(), 0.0, send)
+            return
+        await _send(send, status, [(b"content-type", kind.encode())], body)
+
+    def _page(self, scope: Scope) -> Page:
+        headers = read_headers(scope["headers"])
+        route = self._pages.find(scope["path"])
+        if route is None:
+            raise RejectedError(
+                404, Reason.UNKNOWN_PATH, "There is nothing here; see /docs for what there is"
+            )
+        if route.is_for_probes:
+            self._doorkeeper.check_host(headers)
+        else:
+            self._doorkeeper.check(headers)
+        _check_method(scope, _GET)
+        return route.write(headers.get(b"accept", b"").decode("latin-1"))
+
+    async def _refuse(
+        self, model: int | None, refusal: RequestError, request_id: bytes, began: float, send: Send
+    ) -> None:
+        body = write_refusal(refusal, request_id.decode())
+        head = [_JSON, (b"x-request-id", request_id)]
+        if isinstance(refusal, RejectedError):
+            head += refusal.headers
+        if refusal.status == 413:  # noqa: PLR2004  # what was not read of it is not to be read
+            head.append((b"connection", b"close"))
+        await _send(send, refusal.status, head, body)
+        self._tally.rejected(reason_of(refusal))
+        if model is not None:
+            self._tally.answered(model, refusal.status, 0, 0, 0, 0, time.perf_counter() - began)
+
+    def _head_of(self, model: int, version: int) -> list[tuple[bytes, bytes]]:
+        found = self._answer_headers.get((model, version))
+        if found is None:
+            name = self._stage.standings[model].name.encode()
+            found = [_JSON, (b"x-model-name", name), (b"x-model-version", str(version).encode())]
+            self._answer_headers[model, version] = found
+        return found
+
+    def _next_id(self) -> bytes:
+        self._asked += 1
+        return f"{self._prefix}-{self._asked:x}".encode()
+
+
+def _check_method(scope: Scope, methods: frozenset[str]) -> None:
+    if scope["method"] not in methods:
+        allowed = ", ".join(sorted(methods))
+        head = [(b"allow", allowed.encode())]
+        raise RejectedError(405, Reason.WRONG_METHOD, f"This address takes {allowed} only", head)
+
+
+async def _send(send: Send, status: int, headers: list[tuple[bytes, bytes]], body: bytes) -> None:
+    head = [*headers, (b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": status, "headers": head})
+    await send({"type": "http.response.body", "body": body})

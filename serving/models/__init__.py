@@ -1,0 +1,1 @@
+"""A model version that answers: verified, loaded, tried, and how it predicts and explains."""

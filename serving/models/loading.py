@@ -1,0 +1,87 @@
+"""From a view to a model that answers: verified before a byte is parsed, tried before anybody asks."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from registry import ArtifactError, Manifest
+from registry.formats import read_mlmodel
+from registry.scorer import read_artifact
+from serving.contract.json_bodies import read_json
+from serving.contract.refusals import RequestError
+from serving.contract.signature import Signature
+from serving.models.evaluator import choose_evaluator
+from serving.models.served import BoosterModel, Explainer, Version
+from serving.models.through_mlflow import Lenient, ThroughMlflow
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    import numpy.typing as npt
+
+    from serving.models.served import ServedModel
+
+_EXAMPLE = "serving_input_example.json"
+_MOST_ROWS = 1_000_000
+
+
+def load_model(
+    folder: Path, version: Version, manifest: str, form: str, *, lenient: bool = False
+) -> ServedModel:
+    """Return a loaded version that has answered its own example.
+
+    `manifest` is that of its digest, `form` its format. Raises `ArtifactError` where the folder is not
+    what was registered, or its predictions are not those that were recorded with it.
+    """
+    what = f"{version.model} version {version.number}"
+    files = Manifest.from_files(json.loads(manifest))
+    if files.digest != version.digest:
+        raise ArtifactError(f"The manifest of {what} is not the one of its digest {version.digest[:12]}…")
+    files.verify(folder, what)
+    if form == "pyfunc":
+        return ThroughMlflow.load(folder, version)
+    model = load_booster(folder, version)
+    return Lenient(model, folder) if lenient else model
+
+
+def load_booster(folder: Path, version: Version) -> BoosterModel:
+    """Load a verified artifact of ours, and hold it against the predictions that were recorded with it."""
+    what = f"{version.model} version {version.number}"
+    columns, booster = read_artifact(folder, what)
+    mlmodel = read_mlmodel(folder)
+    categories = {c.name: None if c.categories is None else c.categories.to_pylist() for c in columns}
+    try:
+        signature = Signature.of(json.loads(mlmodel["signature"]["inputs"]), categories)
+    except ValueError as error:
+        raise ArtifactError(f"{what} cannot be served: {error}") from error
+    example = _read_example(folder, signature, what)
+    evaluator = choose_evaluator(booster, example)
+    recorded = (mlmodel.get("metadata") or {}).get("example_predictions")
+    found = evaluator.predict(example)
+    if recorded is not None and not _same(found, recorded):
+        raise ArtifactError(
+            f"{what} answers its own example otherwise than it did when it was logged; XGBoost may differ."
+            " Train it again with the packages that run here, or serve it with those it was trained with"
+        )
+    return BoosterModel(version, signature, evaluator, Explainer(booster))
+
+
+def _read_example(folder: Path, signature: Signature, what: str) -> npt.NDArray[np.float32]:
+    try:
+        body = (folder / _EXAMPLE).read_bytes()
+    except FileNotFoundError:
+        return np.full((1, len(signature.columns)), math.nan, np.float32)
+    try:
+        return read_json(body, signature, _MOST_ROWS).matrix
+    except RequestError as refusal:
+        raise ArtifactError(f"{what} cannot read its own example: {refusal}") from refusal
+
+
+def _same(found: npt.NDArray[np.float32], recorded: Sequence[float]) -> bool:
+    expected = np.array(recorded, np.float32)
+    return found.shape == expected.shape and found.tobytes() == expected.tobytes()
