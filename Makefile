@@ -14,7 +14,7 @@ export MLFLOW_DISABLE_TELEMETRY := true
 export DO_NOT_TRACK := true
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help setup demo up down env clean-state test test-exhaustive check format bench-registry bench-coverage bench-training bench-reference bench-batch bench-serving lock
+.PHONY: help setup demo up down env clean-state test test-exhaustive check format bench-registry bench-coverage bench-training bench-reference bench-batch bench-serving bench-storms lock
 
 help:  ## This list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/; s/\$$\$$/$$/g' | expand -t 18
@@ -89,6 +89,9 @@ bench-batch: .venv/.ready .venv-peers/.ready  ## The speed and memory of batch j
 
 bench-serving: .venv/.ready .venv-serving-peers/.ready  ## The latency of the endpoint, beside `mlflow models serve` and others
 	@$(BIN)/python -m benchmarks serving --peers .venv-serving-peers/bin/python
+
+bench-storms: .venv/.ready  ## The endpoint while versions change, under ten times its load, and when a worker dies
+	@$(BIN)/python -m benchmarks storms
 
 bench-reference: .venv/.ready  ## The AUC of our trainer, beside a published one on the same flights
 	@$(BIN)/python -m benchmarks reference

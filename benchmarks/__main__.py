@@ -19,11 +19,12 @@ _EXAMPLES = """examples:
   python -m benchmarks reference --splits 2
   python -m benchmarks batch --millions 1 --rounds 1 --growth 1 3
   python -m benchmarks serving --seconds 1 --rounds 1 --without mlflow_2
+  python -m benchmarks storms --seconds 20 --reign 4
 
 exit codes: 0 measured, 1 failed or a promise was broken, 2 usage, 75 try again, 130 interrupted"""
 
 _MOST_MILLIONS = 1000
-_MOST_SECONDS = 60
+_MOST_SECONDS, _LONGEST_STORM_S = 60, 3600
 # As in `serving_servers`, which takes a second to import.
 _SERVERS = (
     *("greenroom", "greenroom_2", "mlflow", "mlflow_2", "mlserver", "bentoml", "litserve"),
@@ -141,6 +142,18 @@ def _serving(options: argparse.Namespace) -> int:
     return 1 if broken(found) or found.unable else 0
 
 
+def _storms(options: argparse.Namespace) -> int:
+    from benchmarks.storms import STEPS, Asked, run
+    from benchmarks.storms_figures import as_json, broken, print_table
+
+    with _progress(STEPS) as notify:
+        found = run(Asked(options.seconds, options.reign), notify)
+    if not options.json:
+        print_table(found)
+    print(as_json(found))
+    return 1 if broken(found) else 0
+
+
 @contextmanager
 def _progress(steps: int, first: str = "starting servers") -> Iterator[Callable[[str], None]]:
     """Show a bar on a terminal; in a pipe nothing."""
@@ -170,16 +183,18 @@ def _millions(text: str) -> float:
     return found
 
 
-def _seconds(text: str) -> float:
+def _seconds(text: str, most: int = _MOST_SECONDS) -> float:
     try:
         found = float(text)
     except ValueError:
         found = 0.0
-    if not 0 < found <= _MOST_SECONDS:
-        raise argparse.ArgumentTypeError(
-            f"{text!r} is not a number of seconds, above 0 and up to {_MOST_SECONDS}"
-        )
+    if not 0 < found <= most:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds, above 0 and up to {most}")
     return found
+
+
+def _storm_seconds(text: str) -> float:
+    return _seconds(text, _LONGEST_STORM_S)
 
 
 def _fail(error: object, code: int) -> int:
@@ -258,6 +273,15 @@ def _parser() -> argparse.ArgumentParser:
     )
     serving.add_argument("--json", action="store_true", help="print the JSON object only")
     serving.set_defaults(run=_serving)
+    storms = names.add_parser(
+        "storms",
+        allow_abbrev=False,
+        help="an endpoint while versions change, under ten times its load, and when a worker dies",
+    )
+    storms.add_argument("--seconds", type=_storm_seconds, default=120, help="of each storm (default: 120)")
+    storms.add_argument("--reign", type=_storm_seconds, default=10, help="seconds of a version (default: 10)")
+    storms.add_argument("--json", action="store_true", help="print the JSON object only")
+    storms.set_defaults(run=_storms)
     return parser
 
 

@@ -80,8 +80,8 @@ def job_document(folder: Path) -> dict[str, object]:
     }
 
 
-def put_in_production(author: Mapping[str, str], reviewer: Mapping[str, str]) -> Path:
-    """Train a model, and take it through a review; return the folder with its artifact.
+def put_in_production(author: Mapping[str, str], reviewer: Mapping[str, str], seed: int = 0) -> Path:
+    """Train a version, and take it through a review; return the folder with its artifact.
 
     MLflow's settings are those of a process: this one takes the author's.
     """
@@ -92,7 +92,7 @@ def put_in_production(author: Mapping[str, str], reviewer: Mapping[str, str]) ->
     example = pd.DataFrame({name: np.zeros(2) for name in COLUMNS})
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # MLflow's own, on newer pandas
-        uri = log_model(_train(), dict.fromkeys(COLUMNS, "number"), example, run_id)
+        uri = log_model(_train(seed), dict.fromkeys(COLUMNS, "number"), example, run_id)
     at.client.update_run(run_id, status="FINISHED")
     version = registry.register(at, MODEL, uri, run_id)
     verdict = Validation(
@@ -118,8 +118,8 @@ def put_in_production(author: Mapping[str, str], reviewer: Mapping[str, str]) ->
     return registry.fetch(at, version)
 
 
-def _train() -> xgb.Booster:
-    rng = np.random.default_rng(0)
+def _train(seed: int) -> xgb.Booster:
+    rng = np.random.default_rng(seed)
     rows: Floats = rng.standard_normal((_TRAINING_ROWS, len(COLUMNS)), np.float32)
     label = (rows[:, :5].sum(axis=1) + rng.standard_normal(len(rows)) > 0).astype(np.float32)
     parameters = {"objective": "binary:logistic", "max_depth": DEPTH}

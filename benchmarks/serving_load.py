@@ -130,7 +130,7 @@ def main() -> None:
     file, port, path, clients, seconds = sys.argv[1:6]
     rate = float(sys.argv[6]) if sys.argv[6:] else None
     document = json.loads(Path(file).read_text())
-    requests = [_request(path, body.encode()) for body in document["bodies"]]
+    requests = [request_of(path, body.encode()) for body in document["bodies"]]
     gc.disable()
     processor, began = time.process_time(), time.perf_counter()
     asking = ask(requests, int(port), int(clients), float(seconds), rate)
@@ -149,7 +149,8 @@ def _heard(done: list[tuple[float, float, int, bytes]], began: float, seconds: f
     return Heard([round((then - due) * 1e6) for due, then, *_ in done], len(done), done[-1][1] - began, used)
 
 
-def _request(path: str, body: bytes) -> bytes:
+def request_of(path: str, body: bytes) -> bytes:
+    """Return the bytes of a request with a JSON body."""
     head = f"POST {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
     return f"{head}Content-Length: {len(body)}\r\n\r\n".encode() + body
 
