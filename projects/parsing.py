@@ -31,6 +31,8 @@ _KEYS = {
 # How many rows, the largest share of missing values of a feature, how well the best feature alone orders the
 # rows as the label does, and the share of rows that the project's suite would reject: `projects.quality`.
 QUALITIES = ("rows", "missing_share", "leakage", "rejected_share")
+# What XGBoost takes as parameters, and a declaration has keys of its own for.
+_NO_PARAMETERS = {"objective": "objective", "seed": "seed", "random_state": "seed"}
 _BOUNDS = ("at_least", "at_most", "worse_than_champion_by_at_most")
 # A slice that is no column: the month of a row's day.
 MONTH = "month"
@@ -149,6 +151,8 @@ def _window(found: Any, where: str) -> Window:
 def _parameters(found: Any, where: str) -> dict[str, float | int | str]:
     parameters = as_mapping(found, where)
     for key, value in parameters.items():
+        if key in _NO_PARAMETERS:
+            raise DeclarationError(f"{where}: {key} is declared as {_NO_PARAMETERS[key]}; take it out here")
         if not isinstance(value, (float, int, str)):
             raise DeclarationError(f"{where}: {key} is {value!r}, expected a number or a word")
     return parameters

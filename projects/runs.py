@@ -23,7 +23,7 @@ from projects.declared import DECLARATION, TUNED, declared_by
 from projects.quality import suspicion
 from projects.rows.labelled import find_or_write
 from projects.rows.labelling import LABEL
-from projects.training import sampled, train
+from projects.training import refuse_unused, sampled, train
 from storage import S3Settings, Store
 
 if TYPE_CHECKING:
@@ -77,6 +77,7 @@ def train_version(
     """
     if tuned is not None:
         project = declared_by(tuned, TUNED, at, project.name)
+    refuse_unused(project, project.parameters)
     with run(project, f"train {part}", at) as run_id:
         at.progress("Reading", 0, 1)
         labelled = find_or_write(project, part, at.store, at.environment)

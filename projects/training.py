@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import xgboost as xgb
 
-from projects.errors import UnfitTrainingDataError
+from projects.errors import DeclarationError, ProjectError, UnfitTrainingDataError
 from projects.rows.labelling import LABEL
 
 if TYPE_CHECKING:
@@ -26,6 +28,9 @@ if TYPE_CHECKING:
 
 # XGBoost's own default.
 _BINS = 256
+# What XGBoost warns of, and goes on with its defaults.
+_QUOTE = '"'
+_UNUSED = re.compile(r"Parameters: \{ (.*) \} are not used")
 
 
 @dataclass(frozen=True)
@@ -67,6 +72,24 @@ def train(project: Project, rows: Rows, progress: Callable[[int], None]) -> xgb.
     return boost(project, project.parameters, matrix, project.rounds, callbacks=[_Progress(progress)])
 
 
+def refuse_unused(project: Project, parameters: Mapping[str, Any]) -> None:
+    """Raise `DeclarationError` for parameters that XGBoost would pass over: a slip of the pen.
+
+    Raises `ProjectError` for values that it refuses; either way before any row is read.
+    """
+    names = list(project.features)
+    rows = xgb.DMatrix(np.zeros((2, len(names))), label=np.full(2, 0.5), feature_names=names)
+    with warnings.catch_warnings(record=True) as heard:
+        warnings.simplefilter("always")
+        boost(project, parameters, rows, rounds=1)
+    for warning in heard:
+        if unused := _UNUSED.search(str(warning.message)):
+            raise DeclarationError(
+                f"projects/{project.name}/project.yaml: parameters: XGBoost does not use"
+                f" {unused[1].replace(_QUOTE, '')} with {project.objective}; correct the name, or take it out"
+            )
+
+
 @dataclass(frozen=True)
 class Binned:
     """Rows as XGBoost learns from them, and the categories whose codes they hold."""
@@ -96,9 +119,22 @@ def bin_rows(
 def boost(
     project: Project, parameters: Mapping[str, Any], matrix: xgb.DMatrix, rounds: int, **how: Any
 ) -> xgb.Booster:
-    """Boost trees on binned rows; `how` goes to `xgboost.train`."""
+    """Boost trees on binned rows; `how` goes to `xgboost.train`.
+
+    Raises `ProjectError` for parameters that XGBoost refuses.
+    """
     given = {"tree_method": "hist", **parameters, "objective": project.objective, "seed": project.seed}
-    return xgb.train(given, matrix, num_boost_round=rounds, **how)
+    try:
+        return xgb.train(given, matrix, num_boost_round=rounds, **how)
+    except xgb.core.XGBoostError as error:
+        raise ProjectError(
+            f"XGBoost refuses the parameters {dict(parameters)}: {_first_words(error)}"
+        ) from error
+
+
+def _first_words(error: Exception) -> str:
+    # Below them, where in C++ it was.
+    return " ".join(str(error).partition("Stack trace")[0].split())[:300]
 
 
 def sampled(rows: Rows, share: float, seed: int) -> Rows:

@@ -30,6 +30,11 @@ class Range:
     log: bool = False
 
     @property
+    def first(self) -> Value:
+        """A value that can be tried."""
+        return self.low
+
+    @property
     def whole(self) -> bool:
         """Whether only whole numbers are tried."""
         return isinstance(self.low, int) and isinstance(self.high, int)
@@ -45,6 +50,11 @@ class Choice:
     """One of some words or numbers."""
 
     among: tuple[Value, ...]
+
+    @property
+    def first(self) -> Value:
+        """A value that can be tried."""
+        return self.among[0]
 
     def holds(self, value: Value) -> bool:
         """Say whether a value can be tried."""

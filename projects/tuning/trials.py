@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, cast
 import xgboost as xgb
 
 from evidence import metrics_for
-from projects.errors import ProjectError
 from projects.training import bin_rows, boost
 from projects.tuning.search import Range
 
@@ -70,28 +69,24 @@ class Trials:
         learn, held = self._bins(parameters)
         kept: Log = {}
         watch = _Watch(trial, self._metric.name)
-        try:
-            boost(
-                self.project,
-                {**parameters, "disable_default_eval_metric": True},
-                learn.matrix,
-                self.search.rounds,
-                evals=[(held.matrix, _HELD)],
-                evals_result=kept,
-                custom_metric=_told(self._metric),
-                callbacks=[
-                    xgb.callback.EarlyStopping(
-                        rounds=self.search.patience,
-                        metric_name=self._metric.name,
-                        maximize=self.higher_is_better,
-                    ),
-                    watch,
-                ],
-                verbose_eval=False,
-            )
-        except xgb.core.XGBoostError as error:
-            said = str(error).strip().splitlines()[-1]
-            raise ProjectError(f"XGBoost refuses the parameters {parameters}: {said}") from error
+        boost(
+            self.project,
+            {**parameters, "disable_default_eval_metric": True},
+            learn.matrix,
+            self.search.rounds,
+            evals=[(held.matrix, _HELD)],
+            evals_result=kept,
+            custom_metric=_told(self._metric),
+            callbacks=[
+                xgb.callback.EarlyStopping(
+                    rounds=self.search.patience,
+                    metric_name=self._metric.name,
+                    maximize=self.higher_is_better,
+                ),
+                watch,
+            ],
+            verbose_eval=False,
+        )
         curve = tuple(kept[_HELD][self._metric.name])
         best = max(curve) if self.higher_is_better else min(curve)
         return Tried(trial.number, chosen, curve, curve.index(best), watch.pruned)

@@ -15,6 +15,7 @@ from projects.declared import TUNED
 from projects.errors import ProjectError
 from projects.rows.labelled import find_or_write
 from projects.runs import describe_surroundings, log_dataset, run
+from projects.training import refuse_unused
 from projects.tuning.held_back import check_days, hold_back
 from projects.tuning.plots import draw_search
 from projects.tuning.studies import finished, open_study
@@ -56,6 +57,9 @@ def tune(project: Project, part: Part, trials: int | None, at: Workplace) -> Tun
     wanted = trials or project.search.trials
     search = replace(project.search, trials=wanted)
     check_days(project, part)
+    refuse_unused(
+        project, {**project.parameters, **{name: each.first for name, each in search.space.items()}}
+    )
     with run(project, f"tune on {part}", at) as run_id:
         at.progress("Reading", 0, 1)
         labelled = find_or_write(project, part, at.store, at.environment)

@@ -146,6 +146,8 @@ def test_these_keys_are_not() -> None:
             "slices: carrier is a category, which has no bands",
         ),
         ("parameters", [6], "parameters: found [6], expected keys and values"),
+        ("parameters.objective", "x", "parameters: objective is declared as objective; take it out here"),
+        ("parameters.random_state", 7, "parameters: random_state is declared as seed; take it out here"),
         ("parameters.max_depth", [6], "parameters: max_depth is [6], expected a number or a word"),
         ("parameters.max_depth", None, "parameters: max_depth is None, expected a number or a word"),
         ("metrics", "auc", "metrics: found 'auc', expected a list"),

@@ -11,9 +11,9 @@ import pytest
 import xgboost as xgb
 from commands import REPOSITORY, run_command
 
-from projects.errors import UnfitTrainingDataError
+from projects.errors import DeclarationError, ProjectError, UnfitTrainingDataError
 from projects.rows.labelling import LABEL
-from projects.training import sampled, train
+from projects.training import refuse_unused, sampled, train
 
 
 def trained(rows: pa.Table, **changed: object) -> bytes:
@@ -124,6 +124,35 @@ def test_a_sample_is_the_same_rows_for_the_same_seed() -> None:
     assert next(some()).equals(found)
     assert not next(sampled(rows, 0.1, seed=2)()).equals(found)
     assert sampled(rows, 1.0, seed=1) is rows
+
+
+@pytest.mark.parametrize(
+    ("parameters", "kind", "said"),
+    [
+        (
+            {"max_dept": 3, "eta": 0.1},
+            DeclarationError,
+            (
+                "projects/flight_delay/project.yaml: parameters: XGBoost does not use max_dept with"
+                " binary:logistic; correct the name, or take it out"
+            ),
+        ),
+        (
+            {"max_depth": "deep"},
+            ProjectError,
+            (
+                "XGBoost refuses the parameters {'max_depth': 'deep'}: Invalid Parameter format for max_depth"
+                " expect int but value='deep'"
+            ),
+        ),
+    ],
+)
+def test_parameters_that_would_be_passed_over_or_refused_are_named(
+    parameters: dict[str, float | str], kind: type[ProjectError], said: str
+) -> None:
+    with pytest.raises(kind) as refusal:
+        refuse_unused(january.project(), parameters)
+    assert str(refusal.value) == said
 
 
 def test_an_empty_sample_is_refused() -> None:
