@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from projects.errors import UnfitTrainingDataError
 from projects.parts import Side
-from projects.rows.sources import PARTITION, by_day
+from projects.rows.sources import PARTITION, by_day, still_to_come
 from storage import read_rows
 
 if TYPE_CHECKING:
@@ -144,7 +144,7 @@ def _days(table: pa.Table, uri: str, day: str, project: Project) -> pa.ChunkedAr
         raise UnfitTrainingDataError(
             f"{uri}: {times.null_count} rows have no {project.time}; expected a time"
         )
-    if latest is not None and latest > dt.datetime.now(dt.UTC).date() + dt.timedelta(days=1):
+    if latest is not None and still_to_come(latest):
         raise UnfitTrainingDataError(f"{uri}: {project.time} goes to {latest}, which is still to come")
     return times
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -42,8 +43,10 @@ class Sources:
 def find_sources(project: Project, part: Part, store: Store, environment: Mapping[str, str]) -> Sources:
     """Pin the objects of a part.
 
-    Raises `UnfitTrainingDataError` where there are none, or days are missing.
+    Raises `UnfitTrainingDataError` where there are none, or days are missing or still to come.
     """
+    if isinstance(part, Window):
+        _refuse_future(part)
     found = {}
     window = part if isinstance(part, Window) and project.time == PARTITION else None
     for name, location in project.sources.items():
@@ -61,6 +64,11 @@ def find_sources(project: Project, part: Part, store: Store, environment: Mappin
     return Sources(found["features"], found.get("outcomes"))
 
 
+def still_to_come(day: dt.date) -> bool:
+    """Say whether a day has begun nowhere on Earth."""
+    return day > dt.datetime.now(dt.UTC).date() + dt.timedelta(days=1)
+
+
 def by_day(objects: Iterable[ObjectVersion]) -> dict[str, list[ObjectVersion]]:
     """Group objects by the date of their partition, YYYY-MM-DD; empty where they have none."""
     found: dict[str, list[ObjectVersion]] = {}
@@ -76,6 +84,14 @@ def _within(snapshot: Snapshot, window: Window) -> Snapshot:
         return day is not None and str(window.since) <= day[1] <= str(window.until)
 
     return Snapshot(snapshot.prefix, tuple(o for o in snapshot.objects if inside(o.uri)))
+
+
+def _refuse_future(window: Window) -> None:
+    if still_to_come(window.until):
+        raise UnfitTrainingDataError(
+            f"The window {window} goes to days that are still to come, whose outcomes nobody knows. Choose"
+            " one that has ended"
+        )
 
 
 def _refuse_cut(snapshot: Snapshot, window: Window) -> None:

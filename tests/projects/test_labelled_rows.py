@@ -205,6 +205,21 @@ def test_a_window_without_data_says_where_it_looked(data: Data, delivered: str) 
     )
 
 
+def test_a_window_that_is_not_over_is_refused(data: Data) -> None:
+    root = delivered_as(data, "s3://greenroom/labelled/plain")
+    for name, table in (("features", two_days()[0].features), ("outcomes", two_days()[0].outcomes)):
+        body = io.BytesIO()
+        pq.write_table(table, body)
+        data.write(f"{root}-ahead/flight_delay/{name}/date=2099-01-01/part-0.parquet", body.getvalue())
+    day = dt.date(2099, 1, 1)
+    with pytest.raises(UnfitTrainingDataError) as refusal:
+        read(data, f"{root}-ahead", Window(day, day))
+    assert str(refusal.value) == (
+        "The window 2099-01-01 to 2099-01-01 goes to days that are still to come, whose outcomes nobody"
+        " knows. Choose one that has ended"
+    )
+
+
 def test_features_that_came_before_any_outcome_say_so(data: Data) -> None:
     root = "s3://greenroom/labelled/early"
     delivered_as(data, root)
