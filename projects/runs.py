@@ -24,7 +24,7 @@ from projects.quality import suspicion
 from projects.rows.labelled import find_or_write
 from projects.rows.labelling import LABEL
 from projects.training import refuse_unused, sampled, train
-from storage import S3Settings, Store
+from storage import VERSION, S3Settings, Store
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -48,13 +48,14 @@ THRESHOLD = "threshold"
 
 @dataclass(frozen=True)
 class Workplace:
-    """What a run works with: the registry, the data, and who hears of its progress."""
+    """What a run works with: the registry, the data, and who hears how it goes."""
 
     registry: Registry
     store: Store
     environment: Mapping[str, str]
     progress: Callable[[str, int, int], None]
     warn: Callable[[str], None] = lambda _: None
+    tell: Callable[[str], None] = lambda _: None
 
     @classmethod
     def connect(
@@ -62,10 +63,11 @@ class Workplace:
         environment: Mapping[str, str],
         progress: Callable[[str, int, int], None] = lambda _what, _done, _total: None,
         warn: Callable[[str], None] = lambda _: None,
+        tell: Callable[[str], None] = lambda _: None,
     ) -> Workplace:
         """Prepare registry and store, as the environment names them."""
         store = Store.connect(S3Settings.from_environment(environment))
-        return cls(registry.connect(environment), store, environment, progress, warn)
+        return cls(registry.connect(environment), store, environment, progress, warn, tell)
 
 
 def train_version(
@@ -81,7 +83,7 @@ def train_version(
     with run(project, f"train {part}", at) as run_id:
         at.progress("Reading", 0, 1)
         labelled = find_or_write(project, part, at.store, at.environment)
-        log_dataset(project, labelled, "training")
+        log_dataset(project, labelled, "training", at)
         mlflow.log_text(project.text, DECLARATION)
         mlflow.set_tags(describe_surroundings() | ({"greenroom.tuned_by": tuned} if tuned else {}))
         mlflow.log_params(
@@ -177,11 +179,25 @@ def run(project: Project, name: str, at: Workplace) -> Iterator[str]:
         yield started.info.run_id
 
 
-def log_dataset(project: Project, labelled: LabelledSet, context: str) -> None:
-    """Record what rows a run reads, and which versions of which objects they were made of."""
+def log_dataset(project: Project, labelled: LabelledSet, context: str, at: Workplace) -> None:
+    """Record what rows a run reads, and which versions of which objects they were made of.
+
+    Says how many were left out, where there are any: whoever judges a model should know.
+    """
     _log_input(labelled.uri, f"{project.name} rows {labelled.part}", labelled.digest, context)
     mlflow.set_tag(f"greenroom.labelled.{context}", labelled.uri)
+    mlflow.set_tag(f"greenroom.labelled.{context}.version", VERSION)
     mlflow.set_tag(f"greenroom.labelled.{context}.digest", labelled.digest)
+    if labelled.unlabelled is not None:
+        said = (
+            f"{labelled.unlabelled:,} of {labelled.rows + labelled.unlabelled:,} rows ({labelled.part}) are"
+            f" left out: their label {project.label} is null or NaN"
+        )
+        mlflow.log_metric("rows_without_label", labelled.unlabelled)
+        # The review pages show it.
+        mlflow.set_tag(f"greenroom.quality.{context}", said)
+        if labelled.unlabelled:
+            at.tell(said)
     for kind, snapshot in labelled.sources.items():
         _log_input(snapshot.prefix, f"{project.name} {kind} {labelled.part}", snapshot.digest, context)
         mlflow.set_tag(f"greenroom.snapshot.{context}.{kind}", snapshot.digest)

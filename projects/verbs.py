@@ -171,7 +171,7 @@ def _workplace() -> Iterator[Workplace]:
     from projects.runs import Workplace
 
     with _progress() as progress, registry.translated("work with MLflow"):
-        yield Workplace.connect(os.environ, progress, _warn)
+        yield Workplace.connect(os.environ, progress, _warn, print)
 
 
 def _warn(sentence: str) -> None:

@@ -16,7 +16,7 @@ from storage.errors import (
 from storage.files import read_rows, row_groups
 from storage.notes import Notes
 from storage.objects import Store
-from storage.once import count_rows, stream_rows, write_once
+from storage.once import VERSION, Written, find_written, stream_rows, write_once
 from storage.parts import Part, write_part
 from storage.settings import S3Settings, data_uri
 from storage.snapshot import ObjectVersion, Snapshot
@@ -24,6 +24,7 @@ from storage.vacuum import STAGING, LiveFile, live_files, vacuum
 
 __all__ = [
     "STAGING",
+    "VERSION",
     "BrokenRow",
     "CommitConflictError",
     "LiveFile",
@@ -40,11 +41,12 @@ __all__ = [
     "StorageUnavailableError",
     "Store",
     "UnreadableFileError",
+    "Written",
     "commit_parts",
     "count_commits",
-    "count_rows",
     "data_uri",
     "file_columns",
+    "find_written",
     "first_rows",
     "live_columns",
     "live_files",

@@ -6,6 +6,7 @@ import json
 import tempfile
 import time
 import uuid
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,19 +16,33 @@ from storage.delta import translated
 from storage.objects import Store
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from pyarrow.dataset import Dataset
 
     from storage.settings import S3Settings
 
 _GROUP_ROWS = 65_536
+# What was written once is this version, whatever somebody committed to the table later.
+VERSION = 0
+
+
+@dataclass(frozen=True)
+class Written:
+    """A table that is there: how many rows it says it has, and what its writer said of them."""
+
+    rows: int
+    said: str
 
 
 def write_once(
-    table_uri: str, schema: pa.Schema, rows: Iterable[pa.RecordBatch], settings: S3Settings
-) -> int:
-    """Stream `rows` into a table of one commit; return how many there were.
+    table_uri: str,
+    schema: pa.Schema,
+    rows: Iterable[pa.RecordBatch],
+    settings: S3Settings,
+    say: Callable[[], str] = lambda: "",
+) -> Written:
+    """Stream `rows` into a table of one commit; `say`, asked after the last row, describes it.
 
     Delta's own writer is parallel, and mixes batches. Raises `CommitConflictError` where there is a table
     already, then or meanwhile. Nothing is visible unless all of it is.
@@ -46,6 +61,7 @@ def write_once(
                 count += len(table)
         size_bytes = path.stat().st_size
         Store.connect(settings).upload(f"{table_uri}/{name}", path)
+    said = say()
     added = AddAction(
         path=name,
         size=size_bytes,
@@ -62,23 +78,24 @@ def write_once(
             Schema.from_arrow(schema),
             [added],
             mode="error",
+            description=said,
             storage_options=settings.delta_options(),
             # Tried again, a commit that came second would add its rows to those of the first.
             commit_properties=CommitProperties(max_commit_retries=0),
         )
-    return count
+    return Written(count, said)
 
 
-def count_rows(table_uri: str, settings: S3Settings) -> int | None:
-    """Return how many live rows a table says it has; None where there is no such table."""
+def find_written(table_uri: str, settings: S3Settings) -> Written | None:
+    """Return what `write_once` wrote; None where there is no such table. Its file may be gone, though."""
     from deltalake import DeltaTable
 
     with translated("read", table_uri):
         if not DeltaTable.is_deltatable(table_uri, settings.delta_options()):
             return None
-        table = DeltaTable(table_uri, storage_options=settings.delta_options())
+        table = DeltaTable(table_uri, VERSION, storage_options=settings.delta_options())
         counts = pa.table(table.get_add_actions(flatten=True))["num_records"].to_pylist()
-        return sum(map(int, counts))
+        return Written(sum(map(int, counts)), table.metadata().description or "")
 
 
 def stream_rows(
@@ -88,7 +105,7 @@ def stream_rows(
     from deltalake import DeltaTable
 
     with translated("read", table_uri):
-        table = DeltaTable(table_uri, storage_options=settings.delta_options())
+        table = DeltaTable(table_uri, VERSION, storage_options=settings.delta_options())
         yield from _cut(_groups(table.to_pyarrow_dataset(), list(columns)), batch_rows)
 
 

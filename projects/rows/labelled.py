@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,8 +22,9 @@ from storage import (
     ObjectNotFoundError,
     S3Settings,
     Snapshot,
-    count_rows,
+    Written,
     data_uri,
+    find_written,
     stream_rows,
     write_once,
 )
@@ -41,6 +43,8 @@ if TYPE_CHECKING:
 _FORMAT = 1
 # The bins of a booster depend on how its rows are handed over, so this is part of what is reproduced.
 BATCH_ROWS = 65_536
+# What the table of a set says of itself.
+_UNLABELLED = "rows_without_label"
 
 
 @dataclass(frozen=True)
@@ -48,13 +52,15 @@ class LabelledSet:
     """Rows with their labels, as a Delta table of one commit at `uri`.
 
     `digest` is of all that it was made from: sources, part, columns and code; `found` says that it was
-    there already. `sources` is empty for a set that was opened by its URI.
+    there already. `sources` is empty for a set that was opened by its URI. `unlabelled` rows, without a
+    label, were left out; None where that was not written down.
     """
 
     uri: str
     digest: str
     part: str
     rows: int
+    unlabelled: int | None
     sources: Mapping[str, Snapshot]
     found: bool
     settings: S3Settings
@@ -82,20 +88,19 @@ def find_or_write(project: Project, part: Part, store: Store, environment: Mappi
     digest = _digest(project, part, sources)
     uri = data_uri(f"{project.name}/labelled/{digest[:32]}", environment)
     settings = S3Settings.from_environment(environment)
-    rows = count_rows(uri, settings)
-    found = rows is not None
-    if rows is None:
-        rows = _write(project, part, sources, store, uri, settings)
-    return LabelledSet(uri, digest, str(part), rows, sources.all, found, settings)
+    there = find_written(uri, settings)
+    written = there or _write(project, part, sources, store, uri, settings)
+    left_out = _left_out(written)
+    return LabelledSet(uri, digest, str(part), written.rows, left_out, sources.all, bool(there), settings)
 
 
 def open_set(uri: str, digest: str, part: str, environment: Mapping[str, str]) -> LabelledSet:
     """Return a set that a run recorded. Raises `ProjectError` where it is gone."""
     settings = S3Settings.from_environment(environment)
-    rows = count_rows(uri, settings)
-    if rows is None:
+    written = find_written(uri, settings)
+    if written is None:
         raise ProjectError(_gone(part, uri))
-    return LabelledSet(uri, digest, part, rows, {}, found=True, settings=settings)
+    return LabelledSet(uri, digest, part, written.rows, _left_out(written), {}, found=True, settings=settings)
 
 
 def _gone(part: str, uri: str) -> str:
@@ -105,22 +110,35 @@ def _gone(part: str, uri: str) -> str:
     )
 
 
+def _left_out(written: Written) -> int | None:
+    return int(json.loads(written.said)[_UNLABELLED]) if written.said else None
+
+
 def _write(
     project: Project, part: Part, sources: Sources, store: Store, uri: str, settings: S3Settings
-) -> int:
+) -> Written:
+    tally = {_UNLABELLED: 0}
+    rows = _checked(project, part, sources, store, tally)
     try:
-        return write_once(uri, schema_of(project), _checked(project, part, sources, store), settings)
+        return write_once(uri, schema_of(project), rows, settings, partial(json.dumps, tally))
     except CommitConflictError:
         # Another training of the same rows was faster.
-        return count_rows(uri, settings) or 0
+        there = find_written(uri, settings)
+        if there is None:
+            raise
+        return there
     finally:
         # Arrow keeps what its readers have used, and training comes on top.
         pa.default_memory_pool().release_unused()
 
 
-def _checked(project: Project, part: Part, sources: Sources, store: Store) -> Iterator[pa.RecordBatch]:
+def _checked(
+    project: Project, part: Part, sources: Sources, store: Store, tally: dict[str, int]
+) -> Iterator[pa.RecordBatch]:
     hashes = []
-    for table in labelled_rows(project, part, sources, store):
+    for whole in labelled_rows(project, part, sources, store):
+        tally[_UNLABELLED] += whole[LABEL].null_count
+        table = whole.filter(pc.is_valid(whole[LABEL]))
         _refuse_infinite(project, table)
         hashes.append(pd.util.hash_array(table[KEY].to_numpy(), categorize=False))
         yield from table.to_batches()

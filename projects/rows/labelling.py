@@ -40,7 +40,7 @@ def schema_of(project: Project) -> pa.Schema:
 
 
 def labelled_rows(project: Project, part: Part, sources: Sources, store: Store) -> Iterator[pa.Table]:
-    """Stream the rows of a part whose outcome is known, as `schema_of` says.
+    """Stream the rows of a part as `schema_of` says; the label is null where the outcome is not known.
 
     The outcome of a row lies in the partition of the same date. Raises `UnfitTrainingDataError` where a
     column is missing or not its kind.
@@ -86,13 +86,12 @@ def _labelled(
     columns = [_column(table, name, _TYPES[kind], uri) for name, kind in project.features.items()]
     days = _days(table, uri, day, project)
     rows = pa.table([key, days, *columns, label], schema=schema_of(project))
-    kept = pc.is_valid(rows[LABEL])
     if isinstance(part, Side):
-        kept = pc.and_(kept, pa.array(part.holds(key.to_numpy(zero_copy_only=False))))
-    elif project.time != PARTITION:
-        begun, over = pc.greater_equal(rows[DAY], part.since), pc.greater(rows[DAY], part.until)
-        kept = pc.and_(kept, pc.and_not(begun, over))
-    return rows.filter(kept)
+        return rows.filter(pa.array(part.holds(key.to_numpy(zero_copy_only=False))))
+    if project.time == PARTITION:
+        return rows
+    begun, over = pc.greater_equal(rows[DAY], part.since), pc.greater(rows[DAY], part.until)
+    return rows.filter(pc.and_not(begun, over))
 
 
 def _known(objects: Iterable[ObjectVersion], project: Project, store: Store) -> pa.Table:

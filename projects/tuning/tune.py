@@ -63,7 +63,7 @@ def tune(project: Project, part: Part, trials: int | None, at: Workplace) -> Tun
     with run(project, f"tune on {part}", at) as run_id:
         at.progress("Reading", 0, 1)
         labelled = find_or_write(project, part, at.store, at.environment)
-        log_dataset(project, labelled, "tuning")
+        log_dataset(project, labelled, "tuning", at)
         mlflow.set_tags(describe_surroundings())
         mlflow.log_params({"window": str(part), "metric": search.metric, "trials": wanted})
         rows = Trials(project, search, *hold_back(project, labelled, part))

@@ -53,7 +53,7 @@ def validate_version(project: Project, version: int, window: Window | None, at: 
         labelled = find_or_write(project, part, at.store, at.environment)
         rows = rows_of(project, labelled)
         refuse_constant(project, labelled.labels)
-        log_dataset(project, labelled, "validation")
+        log_dataset(project, labelled, "validation", at)
         versions = {"candidate": candidate, **({"champion": champion} if champion else {})}
         scorers = {role: _load(role, version, at) for role, version in versions.items()}
         label, predictions = _score(scorers, rows, at)
@@ -161,6 +161,8 @@ def _training_facts(version: ModelVersion, at: Workplace) -> dict[str, str]:
         "window": data.params.get("window"),
         "threshold of precision and recall": data.metrics.get(THRESHOLD) and f"{data.metrics[THRESHOLD]:.4g}",
         "rows of training": data.metrics.get("rows") and f"{data.metrics['rows']:,.0f}",
+        "rows without a label, left out": "rows_without_label" in data.metrics
+        and f"{data.metrics['rows_without_label']:,.0f}",
         "code": data.tags.get("greenroom.commit") or data.tags.get("mlflow.source.git.commit"),
         "data": data.tags.get("greenroom.labelled.training.digest"),
         "xgboost": data.tags.get("greenroom.xgboost"),

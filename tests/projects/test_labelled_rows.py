@@ -294,7 +294,7 @@ def sold(**changed: list[Any]) -> pa.Table:
     return pa.table({**columns, "sold_at": days, **changed})
 
 
-def read_sold(data: Data, table: pa.Table, name: str) -> pa.Table:
+def read_sold(data: Data, table: pa.Table, name: str) -> tuple[LabelledSet, pa.Table]:
     project = replace(
         read_project("diamond_price"),
         features={"carat": "number"},
@@ -307,11 +307,11 @@ def read_sold(data: Data, table: pa.Table, name: str) -> pa.Table:
     data.write(f"s3://greenroom/sold/{name}/all.parquet", body.getvalue())
     window = Window(dt.date(2024, 1, 2), dt.date(2024, 1, 3))
     found = find_or_write(project, window, data, {**data.environment, "GREENROOM_DATA": "s3://greenroom"})
-    return pa.concat_tables(found.batches(["carat", "_day", LABEL]))
+    return found, pa.concat_tables(found.batches(["carat", "_day", LABEL]))
 
 
 def test_a_column_can_say_the_time(data: Data) -> None:
-    found = read_sold(data, sold(), "plain")
+    _, found = read_sold(data, sold(), "plain")
     assert found.to_pydict() == {
         "carat": [2.0, 3.0],
         "_day": [dt.date(2024, 1, 2), dt.date(2024, 1, 3)],
@@ -319,9 +319,13 @@ def test_a_column_can_say_the_time(data: Data) -> None:
     }
 
 
-def test_a_label_that_is_no_number_says_nothing(data: Data) -> None:
-    found = read_sold(data, sold(price=[None, float("nan"), 30.0, 40.0]), "nan")
-    assert found[LABEL].to_pylist() == [30.0]
+def test_a_row_whose_label_is_no_number_is_left_out_and_counted(data: Data) -> None:
+    nan = sold(price=[None, float("nan"), 30.0, 40.0])
+    for found_again in (False, True):
+        labelled, rows = read_sold(data, nan, "nan")
+        assert rows[LABEL].to_pylist() == [30.0]
+        # The one before the window is not its business.
+        assert (labelled.found, labelled.rows, labelled.unlabelled) == (found_again, 1, 1)
 
 
 @pytest.mark.parametrize(

@@ -79,6 +79,10 @@ def artifacts(at: Registry, run_id: str, path: str) -> set[str]:
 def test_training_says_what_it_registered_and_what_comes_next(sampled: tuple[Ran, ModelVersion]) -> None:
     ran, version = sampled
     assert "trained on 2013-01-01 to 2013-01-31\n" in ran.out
+    # Those of January that were cancelled or diverted.
+    assert ran.out.startswith(
+        "606 of 27,004 rows (2013-01-01 to 2013-01-31) are left out: their label late is null or NaN\n"
+    )
     assert "  author   author\n" in ran.out
     assert f"  digest   {version.digest}\n" in ran.out
     assert (
@@ -121,7 +125,7 @@ def test_a_training_run_holds_metrics_and_a_plot(
     run = run_of(at, version)
     assert run.data.metrics.keys() == {
         *(f"train_{name}" for name in METRICS_OF_FLIGHTS),
-        *("rows", "threshold"),
+        *("rows", "rows_without_label", "threshold"),
     }
     assert 0.6 < run.data.metrics["train_auc"] <= 1
     assert 1_000 < run.data.metrics["rows"] < 1_700
@@ -154,6 +158,11 @@ def test_a_training_run_pins_its_data(
         assert rows == [(o.uri, o.version_id, o.etag, str(o.size_bytes)) for o in now]
         assert all(version_id for _, version_id, _, _ in rows)
     assert {tag.value for i in run.inputs.dataset_inputs for tag in i.tags} == {"training"}
+    rows = inputs["flight_delay rows 2013-01-01 to 2013-01-31"]
+    assert json.loads(rows.source)["uri"] == run.data.tags["greenroom.labelled.training"]
+    assert run.data.tags["greenroom.labelled.training.version"] == "0"
+    assert run.data.tags["greenroom.quality.training"].startswith("606 of 27,004 rows (2013-01-01 to 2013")
+    assert run.data.tags["greenroom.labelled.training.digest"].startswith(rows.digest)
 
 
 def test_the_same_data_and_seed_give_the_same_model_to_the_byte(
@@ -233,6 +242,7 @@ def test_a_validation_leaves_a_model_card(judged: Ran, at: Registry, again: tupl
         "| compared with | version 1 |",
         "| threshold of precision and recall | `0.",
         f"| artifact | `{version.digest}` |",
+        "| rows without a label, left out | `",
         "## Validation: passed",
         "- New York's three airports in 2013; other years and airports were never seen.",
         f"    mlflow run . --env-manager local -e reproduce -P run_id={version.run_id}",

@@ -8,8 +8,17 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 import pytest
+from deltalake import write_deltalake
 
-from storage import CommitConflictError, ObjectNotFoundError, S3Settings, count_rows, stream_rows, write_once
+from storage import (
+    CommitConflictError,
+    ObjectNotFoundError,
+    S3Settings,
+    Written,
+    find_written,
+    stream_rows,
+    write_once,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,9 +43,9 @@ def stream(*tables: pa.Table) -> Iterator[pa.RecordBatch]:
 
 
 def test_what_goes_in_comes_out_in_order_and_cut_alike(s3: S3Settings, table: str) -> None:
-    assert count_rows(table, s3) is None
-    assert write_once(table, SCHEMA, stream(numbered(0, 7), numbered(7, 8), numbered(8, 25)), s3) == 25
-    assert count_rows(table, s3) == 25
+    assert find_written(table, s3) is None
+    rows = stream(numbered(0, 7), numbered(7, 8), numbered(8, 25))
+    assert write_once(table, SCHEMA, rows, s3) == find_written(table, s3) == Written(25, "")
     found = list(stream_rows(table, ["word", "n"], 10, s3))
     assert [len(part) for part in found] == [10, 10, 5]
     assert pa.concat_tables(found).equals(numbered(0, 25).select(["word", "n"]))
@@ -47,7 +56,14 @@ def test_it_is_written_once(s3: S3Settings, table: str) -> None:
     with pytest.raises(CommitConflictError) as refusal:
         write_once(table, SCHEMA, stream(numbered(0, 9)), s3)
     assert str(refusal.value) == f"Could not write {table}: there is a table already"
-    assert count_rows(table, s3) == 3
+    assert find_written(table, s3) == Written(3, "")
+
+
+def test_what_is_added_later_is_no_part_of_it(s3: S3Settings, table: str) -> None:
+    write_once(table, SCHEMA, stream(numbered(0, 3)), s3, lambda: "three rows")
+    write_deltalake(table, numbered(3, 5), mode="append", storage_options=s3.delta_options())
+    assert find_written(table, s3) == Written(3, "three rows")
+    assert pa.concat_tables(stream_rows(table, ["n", "word"], 10, s3)).equals(numbered(0, 3))
 
 
 def test_of_writers_at_once_one_wins(s3: S3Settings, table: str) -> None:
@@ -72,7 +88,7 @@ def test_a_stream_that_breaks_writes_nothing(s3: S3Settings, table: str) -> None
 
     with pytest.raises(ValueError, match="upstream is gone"):
         write_once(table, SCHEMA, broken(), s3)
-    assert count_rows(table, s3) is None
+    assert find_written(table, s3) is None
 
 
 def test_files_that_are_gone_are_said_to_be(s3: S3Settings, table: str) -> None:
