@@ -105,8 +105,8 @@ def open_set(uri: str, digest: str, part: str, environment: Mapping[str, str]) -
 
 def _gone(part: str, uri: str) -> str:
     return (
-        f"The rows of {part} under {uri} are gone: they were vacuumed away or deleted. Train again, which"
-        " writes them anew"
+        f"The rows of {part} under {uri} are gone: they were vacuumed away or deleted. Delete what is left"
+        " there and train again, which writes them anew"
     )
 
 

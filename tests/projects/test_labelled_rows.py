@@ -22,7 +22,7 @@ from projects.errors import ProjectError, UnfitTrainingDataError
 from projects.flight_delay import dataset
 from projects.parts import Window
 from projects.rows.delivery import Delivery, deliver
-from projects.rows.labelled import LabelledSet, find_or_write
+from projects.rows.labelled import LabelledSet, find_or_write, open_set
 from projects.rows.labelling import LABEL
 from storage import S3Settings, Store
 
@@ -368,7 +368,17 @@ def test_a_set_that_is_gone_says_so(data: Data) -> None:
             data.client.delete_object(Bucket=bucket, Key=key)
     with pytest.raises(ProjectError) as refusal:
         list(found.batches([LABEL]))
-    assert str(refusal.value).startswith(f"The rows of {TWO_DAYS} under {found.uri} are gone: ")
+    assert str(refusal.value) == (
+        f"The rows of {TWO_DAYS} under {found.uri} are gone: they were vacuumed away or deleted. Delete what"
+        " is left there and train again, which writes them anew"
+    )
+    bucket, _, prefix = found.uri.removeprefix("s3://").partition("/")
+    for each in data.client.list_objects_v2(Bucket=bucket, Prefix=f"{prefix}/")["Contents"]:
+        data.client.delete_object(Bucket=bucket, Key=each["Key"])
+    with pytest.raises(ProjectError, match=f"The rows of {TWO_DAYS} under {found.uri} are gone: "):
+        open_set(found.uri, found.digest, found.part, data.environment)
+    anew = read(data, "s3://greenroom/labelled/gone").labelled
+    assert (anew.uri, anew.digest, anew.rows, anew.found) == (found.uri, found.digest, found.rows, False)
 
 
 @pytest.fixture

@@ -472,3 +472,20 @@ def test_a_run_that_cannot_be_reproduced_says_why(author: As, at: Registry, in_p
     ran = author(main, "reproduce", empty)
     assert ran.code == 1
     assert f"The run {empty} is no training that recorded its rows" in ran.err
+
+
+def test_a_run_whose_rows_are_gone_is_not_reproduced(
+    author: As, at: Registry, again: tuple[Ran, ModelVersion]
+) -> None:
+    _, version = again
+    assert version.run_id
+    tag = "greenroom.labelled.training"
+    there = run_of(at, version).data.tags[tag]
+    at.client.set_tag(version.run_id, tag, f"{there}-vacuumed")
+    ran = author(main, "reproduce", version.run_id)
+    at.client.set_tag(version.run_id, tag, there)
+    assert ran.code == 1
+    assert ran.err == (
+        f"projects: The rows of 2013-01-01 to 2013-06-30 under {there}-vacuumed are gone: they were vacuumed"
+        " away or deleted. Delete what is left there and train again, which writes them anew\n"
+    )
