@@ -57,6 +57,8 @@ def parse_project(name: str, found: Any) -> Project:
     metrics = tuple(
         _metric(m, task, f"{where}: metrics") for m in as_list(top["metrics"], f"{where}: metrics")
     )
+    if not metrics:
+        raise DeclarationError(f"{where}: metrics is empty, expected at least one")
     features = _features(top, where)
     slices = _slices(top.get("slices", []), features, top, f"{where}: slices")
     return Project(

@@ -57,15 +57,19 @@ def validate_version(project: Project, version: int, window: Window | None, at: 
         versions = {"candidate": candidate, **({"champion": champion} if champion else {})}
         scorers = {role: _load(role, version, at) for role, version in versions.items()}
         label, predictions = _score(scorers, rows, at)
-        at.progress("Serving", 0, 1)
-        servable, served = check_servability(candidate, scorers["candidate"], _some(project, rows), at)
         at.progress("Judging", 0, 1)
         columns = _columns(project, labelled)
         sample = Sample(label, predictions["candidate"], predictions.get("champion"), columns.pop(DAY, None))
         bands = {name: edges for name, edges in project.slices.items() if edges is not None}
-        metrics = metrics_for(project.task, project.metrics, _threshold(candidate, at))
-        findings = measure(metrics, sample, columns, bands, measure_quality(project, labelled))
-        results = [*judge(project.gates, findings), servable]
+        try:
+            metrics = metrics_for(project.task, project.metrics, _threshold(candidate, at))
+            findings = measure(metrics, sample, columns, bands, measure_quality(project, labelled))
+            results = judge(project.gates, findings)
+        except ValueError as error:
+            raise ProjectError(f"{candidate.name} version {version} cannot be judged: {error}") from error
+        at.progress("Serving", 0, 1)
+        servable, served = check_servability(candidate, scorers["candidate"], _some(project, rows), at)
+        results.append(servable)
         judgement = Judgement(
             judged_on=str(part),
             compared_with=f"version {champion.version}" if champion else f"nothing: {why_alone}",

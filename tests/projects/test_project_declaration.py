@@ -150,6 +150,7 @@ def test_these_keys_are_not() -> None:
         ("parameters.random_state", 7, "parameters: random_state is declared as seed; take it out here"),
         ("parameters.max_depth", [6], "parameters: max_depth is [6], expected a number or a word"),
         ("parameters.max_depth", None, "parameters: max_depth is None, expected a number or a word"),
+        ("metrics", [], "metrics is empty, expected at least one"),
         ("metrics", "auc", "metrics: found 'auc', expected a list"),
         ("metrics", ["f1"], "metrics: there is no metric 'f1' for classification; there is: auc, log_loss, "),
         ("metrics", [["auc"]], "metrics: there is no metric ['auc'] for classification; there is: auc, log"),

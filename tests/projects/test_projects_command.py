@@ -430,6 +430,12 @@ def test_a_version_whose_training_is_not_known_needs_a_window(
         f"projects: flight-delay version {other.version} has no training run that says its window, so the"
         " window after it is not known; give --since and --until\n"
     )
+    ran = validate(author, other.version, "--since", "2013-07-01", "--until", "2013-07-02")
+    assert ran.code == 1
+    assert ran.err == (
+        f"projects: flight-delay version {other.version} cannot be judged: precision needs a threshold; found"
+        " none. Choose one on rows of training\n"
+    )
 
 
 def test_a_training_is_reproduced_to_the_byte(
