@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from evidence import Estimate, Findings, GateResult, Verdict
+    from evidence import CalibrationCurve, Estimate, Findings, GateResult, SliceFinding, Verdict
     from projects.declaration import Project
     from registry import ModelVersion
 
@@ -19,11 +19,15 @@ _NOTHING = "-"
 
 @dataclass(frozen=True)
 class Judgement:
-    """What a validation found: on which rows, beside which version, and what the gates say to it."""
+    """What a validation found: on which rows, beside which version, and what the gates say to it.
+
+    `calibration` is that of the version itself.
+    """
 
     judged_on: str
     compared_with: str
     findings: Findings
+    calibration: CalibrationCurve
     results: Sequence[GateResult]
     outcome: Verdict
 
@@ -65,6 +69,12 @@ def write_card(
             *_metrics(findings),
             "",
             *_slices(findings),
+            "## Calibration",
+            "",
+            "The rows by rising prediction, in parts of equal size: what was said of them, and what was so.",
+            "",
+            *_calibration(project, judgement.calibration),
+            "",
             "## Limits",
             "",
             *(
@@ -93,14 +103,37 @@ def _slices(findings: Findings) -> list[str]:
     if not findings.slices:
         return []
     names = list(findings.candidate)
-    shown = sorted(findings.slices, key=lambda s: (s.column, -s.rows))[:_MOST_SLICES]
+    judged = sorted((s for s in findings.slices if s.estimates), key=lambda s: (s.column, -s.rows))
+    shown = judged[:_MOST_SLICES]
     rows = [
         (f"{s.column}: {s.value}", f"{s.rows:,}", *(_said(s.estimates.get(name)) for name in names))
         for s in shown
     ]
-    left = len(findings.slices) - len(shown)
+    left = len(judged) - len(shown)
     more = [f"And {left} more, in the metrics of the run.", ""] if left else []
-    return ["## Slices", "", *_table(("slice", "rows", *names), rows), "", *more]
+    return [
+        "## Slices",
+        "",
+        *_table(("slice", "rows", *names), rows),
+        "",
+        *more,
+        *_not_judged([s for s in findings.slices if not s.estimates]),
+    ]
+
+
+def _not_judged(slices: Sequence[SliceFinding]) -> list[str]:
+    if not slices:
+        return []
+    named = [f"{s.column} {s.value} ({next(iter(s.reasons.values()), _NOTHING)})" for s in slices]
+    more = f", and {len(named) - _MOST_SLICES} more" if len(named) > _MOST_SLICES else ""
+    return [f"Not judged: {', '.join(named[:_MOST_SLICES])}{more}.", ""]
+
+
+def _calibration(project: Project, curve: CalibrationCurve) -> list[str]:
+    observed = "share of positives" if project.task == "classification" else f"mean {project.label}"
+    parts = zip(curve.rows, curve.predicted, curve.observed, strict=True)
+    rows = [(f"{rows:,}", f"{predicted:.4g}", f"{found:.4g}") for rows, predicted, found in parts]
+    return _table(("rows", "mean prediction", observed), rows)
 
 
 def _said(estimate: Estimate | None, sign: str = "") -> str:

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow.compute as pc
 
 import registry
-from evidence import Sample, Verdict, judge, measure, metrics_for, overall
+from evidence import Sample, Verdict, calibration_curve, judge, measure, metrics_for, overall
 from projects import plots
 from projects.errors import ProjectError
 from projects.parsing import MONTH
@@ -74,6 +74,7 @@ def validate_version(project: Project, version: int, window: Window | None, at: 
             judged_on=str(part),
             compared_with=f"version {champion.version}" if champion else f"nothing: {why_alone}",
             findings=findings,
+            calibration=calibration_curve(label, predictions["candidate"]),
             results=results,
             outcome=overall(results),
         )

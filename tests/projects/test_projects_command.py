@@ -244,6 +244,8 @@ def test_a_validation_leaves_a_model_card(judged: Ran, at: Registry, again: tupl
         f"| artifact | `{version.digest}` |",
         "| rows without a label, left out | `",
         "## Validation: passed",
+        "Not judged: carrier YV (69 rows, expected at least 100), carrier AS (62 rows,",
+        "| rows | mean prediction | share of positives |",
         "- New York's three airports in 2013; other years and airports were never seen.",
         f"    mlflow run . --env-manager local -e reproduce -P run_id={version.run_id}",
     ):
@@ -251,6 +253,7 @@ def test_a_validation_leaves_a_model_card(judged: Ran, at: Registry, again: tupl
     assert re.search(
         r"\| auc \| 0\.\d+ \(0\.\d+ to 0\.\d+\) \| 0\.\d+ \(.*\) \| \+0 \(\+0 to \+0\) \|", card
     ), card
+    assert len(re.findall(r"\n\| 2,8(?:29|30) \| 0\.\d+ \| 0\.\d+ \|", card)) == 10, card
     assert re.search(r"\| carrier: UA \| \d,\d{3} \| 0\.\d+ \(", card), card
 
 
