@@ -64,6 +64,8 @@ def _of_classes(label: Floats, predictions: Mapping[str, Floats]) -> dict[str, F
     scores, scores_axes = new_figure("Distribution of predictions", "prediction", "rows")
     for axes in (roc_axes, calibration_axes):
         axes.plot([0, 1], [0, 1], color="#a0aec0", linewidth=1, linestyle="--")
+    # What calling every row positive comes to.
+    pr_axes.axhline(float(label.mean()), color="#a0aec0", linewidth=1, linestyle="--")
     for name, predicted in predictions.items():
         curve = roc_curve(label, predicted)
         roc_axes.plot(curve.x, curve.y, label=name)

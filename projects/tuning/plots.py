@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+from matplotlib.ticker import MaxNLocator
 from optuna.importance import FanovaImportanceEvaluator, get_param_importances
 from optuna.study import StudyDirection
 from optuna.trial import TrialState
@@ -27,6 +28,19 @@ def draw_search(study: optuna.Study, metric: str) -> dict[str, Figure]:
     best = np.minimum if study.direction is StudyDirection.MINIMIZE else np.maximum
     axes.scatter(numbers, values, s=14, color="#2b6cb0", label="a trial that was not pruned")
     axes.step(numbers, best.accumulate(values), where="post", color="#c05621", label="the best so far")
+    pruned = [t.number for t in study.get_trials(deepcopy=False, states=(TrialState.PRUNED,))]
+    if pruned:
+        # On the axis: what they would have come to is not known.
+        axes.scatter(
+            pruned,
+            [0] * len(pruned),
+            transform=axes.get_xaxis_transform(),
+            marker="x",
+            color="#a0aec0",
+            clip_on=False,
+            label="a trial that was pruned",
+        )
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.legend(frameon=False)
     if len(np.unique(values)) < _LEAST_TO_COMPARE:
         return {"history": history}

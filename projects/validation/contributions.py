@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import matplotlib as mpl
 import numpy as np
 import xgboost as xgb
 
@@ -28,7 +29,7 @@ def draw_contributions(scorer: Scorer, rows: pa.Table) -> Figure:
     """Plot a point for each row and feature: how far it moved the prediction, coloured by its value.
 
     The features that moved most are on top; a category has no order, so its colour is that of its place in
-    the alphabet.
+    the alphabet, and a missing value is grey.
     """
     # From all of the days, not from the first.
     some = rows.take(np.unique(np.linspace(0, len(rows) - 1, _ROWS).astype(int)))
@@ -40,16 +41,24 @@ def draw_contributions(scorer: Scorer, rows: pa.Table) -> Figure:
     moved = scorer.booster.predict(matrix, pred_contribs=True)[:, :-1]
     shown = np.argsort(np.abs(moved).mean(axis=0))[-_FEATURES:]
     figure, axes = new_figure("What moved predictions", "contribution to the margin", "")
+    colours = mpl.colormaps["coolwarm"].with_extremes(bad="#718096")
     for place, feature in enumerate(shown):
         x = moved[:, feature]
         points = axes.scatter(
-            x, place + _spread(x), c=_ranks(values[:, feature]), cmap="coolwarm", s=6, vmin=0, vmax=1
+            x,
+            place + _spread(x),
+            c=_ranks(values[:, feature]),
+            cmap=colours,
+            s=6,
+            vmin=0,
+            vmax=1,
+            plotnonfinite=True,
         )
     axes.set_yticks(range(len(shown)), [names[feature] for feature in shown])
     axes.axvline(0, color="#a0aec0", linewidth=1)
     bar = figure.colorbar(points, ax=axes, ticks=[0, 1])
     bar.ax.set_yticklabels(["low", "high"])
-    bar.set_label("value of the feature")
+    bar.set_label("value of the feature (grey: missing)")
     return figure
 
 
@@ -67,5 +76,8 @@ def _spread(x: Floats) -> Floats:
 
 
 def _ranks(values: npt.NDArray[np.float32]) -> Floats:
-    order = np.argsort(np.argsort(np.nan_to_num(values, nan=-np.inf)))
-    return np.asarray(order / max(1, len(values) - 1), np.float64)
+    """Return the rank of each value among those that are known, from 0 to 1; NaN stays NaN."""
+    known = np.flatnonzero(~np.isnan(values))
+    ranks = np.full(len(values), np.nan)
+    ranks[known] = np.argsort(np.argsort(values[known])) / max(1, len(known) - 1)
+    return ranks
