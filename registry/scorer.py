@@ -127,7 +127,7 @@ def encode(table: pa.Table, columns: tuple[Column, ...]) -> npt.NDArray[np.float
             codes = pc.index_in(values.cast(pa.string()), value_set=column.categories)
             values = codes.cast(pa.float64())
         # By way of float64, as pandas does it: int64 to float32 directly could round otherwise.
-        numbers = pc.fill_null(values.cast(pa.float64(), safe=False), np.nan)
+        numbers = values.cast(pa.float64(), safe=False).to_numpy()  # NaN for a null
         with np.errstate(over="ignore"):  # beyond float32 is infinite, through every door
-            matrix[position] = numbers.to_numpy()
+            matrix[position] = numbers
     return matrix.T

@@ -78,7 +78,8 @@ def _plain(column: pa.ChunkedArray) -> pa.Array:
         column = column.cast(pa.float64())
     if pa.types.is_string_view(column.type):
         column = column.cast(pa.large_string())
-    return column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
+    # To combine a single chunk is to copy it.
+    return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
 
 
 def _missing(column: pa.Array) -> Mask | None:
