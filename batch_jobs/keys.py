@@ -27,6 +27,7 @@ _HALF = np.uint64(32)
 # Bytes of a word that are kept where so many of a text are left.
 _KEPT = np.array([(1 << (8 * n)) - 1 for n in range(8)] + [2**64 - 1], np.uint64)
 _WORD = 8
+_AT_ONCE = 2**14
 
 
 def hash_keys(columns: Sequence[pa.ChunkedArray]) -> Hashes:
@@ -36,29 +37,40 @@ def hash_keys(columns: Sequence[pa.ChunkedArray]) -> Hashes:
     """
     hashes = np.zeros(len(columns[0]), np.uint64)
     for column in columns:
-        hashes = _mixed(hashes ^ _hash_text(column.cast(pa.large_string()).combine_chunks()))
+        texts = _as_one(column)
+        offsets = np.frombuffer(texts.buffers()[1] or b"\0" * 8, np.int64)[texts.offset :][: len(texts) + 1]
+        # A word read at the very end would reach beyond the data.
+        data = (texts.buffers()[2] or pa.py_buffer(b"")).to_pybytes() + b"\0" * _WORD
+        words = np.ndarray((len(data) - _WORD + 1,), "<u8", data, strides=(1,))
+        nulls = np.asarray(pc.is_null(texts))
+        # A few rows at a time, so that what is computed of them stays in the processor's cache.
+        for start in range(0, len(texts), _AT_ONCE):
+            end = start + _AT_ONCE
+            some = _hash_text(words, offsets[start : end + 1])
+            some[nulls[start:end]] = _GOLDEN
+            hashes[start:end] = _mixed(hashes[start:end] ^ some)
     return hashes
 
 
-def _hash_text(texts: pa.LargeStringArray) -> Hashes:
+def _as_one(column: pa.ChunkedArray) -> pa.LargeStringArray:
+    texts = column.cast(pa.large_string()).combine_chunks()
     if isinstance(texts, pa.ChunkedArray):
         texts = pa.concat_arrays(texts.chunks) if texts.num_chunks else pa.array([], pa.large_string())
-    offsets = np.frombuffer(texts.buffers()[1] or b"\0" * 8, np.int64)[texts.offset :][: len(texts) + 1]
-    # A word read at the very end would reach beyond the data.
-    data = (texts.buffers()[2] or pa.py_buffer(b"")).to_pybytes() + b"\0" * _WORD
-    words = np.ndarray((len(data) - _WORD + 1,), "<u8", data, strides=(1,))
+    return texts
+
+
+def _hash_text(words: Hashes, offsets: npt.NDArray[np.int64]) -> Hashes:
     starts, lengths = offsets[:-1], np.diff(offsets)
     hashes = lengths.astype(np.uint64) * _GOLDEN
     for begin in range(0, int(lengths.max(initial=0)), _WORD):
         left = np.flatnonzero(lengths > begin)
-        some: slice | npt.NDArray[np.int64] = slice(None) if len(left) == len(texts) else left
+        some: slice | npt.NDArray[np.int64] = slice(None) if len(left) == len(lengths) else left
         word = words[starts[some] + begin]
         word &= _KEPT[np.minimum(lengths[some] - begin, _WORD)]
         word ^= hashes[some]
         word *= _ODD_1
         word ^= word >> _HALF
         hashes[some] = word
-    hashes[np.asarray(pc.is_null(texts))] = _GOLDEN
     return hashes
 
 
@@ -86,7 +98,7 @@ def repeated(keys: Sequence[pa.ChunkedArray]) -> tuple[dict[int, int], Hashes]:
     return doubled, ordered[np.append(True, ~again)]  # an element of a mask
 
 
-def shared_hashes(spilled: Sequence[Path], at_once: int = 4_000_000) -> Iterator[Hashes]:
+def shared_hashes(spilled: Sequence[Path], at_once: int = 1_000_000) -> Iterator[Hashes]:
     """Yield the hashes that are in more than one of several files, or twice in one; each file is sorted.
 
     Memory is bounded by `at_once` hashes, about: the files are gone through side by side, range by range.
@@ -102,7 +114,8 @@ def shared_hashes(spilled: Sequence[Path], at_once: int = 4_000_000) -> Iterator
             np.fromfile(path, np.uint64, at[number + 1] - at[number], offset=8 * at[number])
             for path, at in zip(filled, places, strict=True)
         ]
-        ordered = np.sort(np.concatenate(some)) if some else np.empty(0, np.uint64)
+        ordered = np.concatenate(some) if some else np.empty(0, np.uint64)
+        ordered.sort()
         twice = np.unique(ordered[1:][ordered[1:] == ordered[:-1]])
         if len(twice):
             yield twice
