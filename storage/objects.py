@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import BinaryIO
 
+    from botocore.response import StreamingBody
     from types_boto3_s3 import S3Client
 
     from storage.settings import S3Settings
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 # Below this, one GET costs less than the seeks of a Parquet footer and its column chunks.
 _READ_WHOLE_BYTES = 32 * 2**20
 _READ_AHEAD_BYTES = 8 * 2**20
+_PIECE_BYTES = 2**20
 
 
 @dataclass(frozen=True)
@@ -112,7 +114,7 @@ class Store:
             # Nothing to fetch. SeaweedFS lists empty objects with an ETag that it then does not match.
             return io.BytesIO()
         if pinned.size_bytes <= _READ_WHOLE_BYTES:
-            return io.BytesIO(self._get(pinned, None))
+            return io.BytesIO(self._get(pinned))
         return io.BufferedReader(_RangedObject(self, pinned), _READ_AHEAD_BYTES)
 
     def tail(self, uri: str, size_bytes: int) -> tuple[bytes, int]:
@@ -149,16 +151,31 @@ class Store:
                 f"Could not reach {uri}: there is no bucket {bucket!r}. Create it, or correct GREENROOM_DATA"
             ) from error
 
-    def _get(self, pinned: ObjectVersion, span: tuple[int, int] | None) -> bytes:
+    def _get(self, pinned: ObjectVersion) -> bytes:
+        with translated("read", pinned.uri):
+            return self._ask(pinned, None).read()
+
+    def _get_into(self, pinned: ObjectVersion, start: int, buffer: memoryview) -> int:
+        """Fill a buffer with what lies from `start`; return how many bytes came."""
+        read = 0
+        with translated("read", pinned.uri):
+            body = self._ask(pinned, (start, start + len(buffer)))
+            # Piece by piece: read at once, it would be held twice.
+            while read < len(buffer):
+                some = body.readinto(buffer[read : read + _PIECE_BYTES])  # type: ignore[arg-type]  # takes any buffer
+                if not some:
+                    break
+                read += some
+        return read
+
+    def _ask(self, pinned: ObjectVersion, span: tuple[int, int] | None) -> StreamingBody:
         bucket, key = split_uri(pinned.uri)
         extra: dict[str, str] = {"IfMatch": f'"{pinned.etag}"'}
         if pinned.version_id is not None:
             extra["VersionId"] = pinned.version_id
         if span is not None:
             extra["Range"] = f"bytes={span[0]}-{span[1] - 1}"
-        with translated("read", pinned.uri):
-            response = self.client.get_object(Bucket=bucket, Key=key, **extra)  # type: ignore[arg-type]  # keys are fixed above
-            return response["Body"].read()
+        return self.client.get_object(Bucket=bucket, Key=key, **extra)["Body"]  # type: ignore[arg-type]  # keys are fixed above
 
 
 class _RangedObject(io.RawIOBase):
@@ -187,7 +204,7 @@ class _RangedObject(io.RawIOBase):
         end = min(self._position + len(buffer), self._pinned.size_bytes)
         if end <= self._position:
             return 0
-        data = self._store._get(self._pinned, (self._position, end))  # noqa: SLF001  # one class in two halves
-        buffer[: len(data)] = data
-        self._position += len(data)
-        return len(data)
+        wanted = memoryview(buffer)[: end - self._position]  # a bytearray would give a copy
+        read = self._store._get_into(self._pinned, self._position, wanted)  # noqa: SLF001  # one class in two halves
+        self._position += read
+        return read
