@@ -11,9 +11,9 @@ import xgboost as xgb
 _ROOT = Path(__file__).parent.parent
 # What reads a row, types it, checks it, encodes it and writes it. XGBoost, which scores it, by its version.
 _DECIDES = (
-    *("batch_jobs/conform.py", "batch_jobs/keys.py", "batch_jobs/partition.py", "batch_jobs/parts.py"),
-    *("batch_jobs/mending/repairs.py", "batch_jobs/scoring.py", "batch_jobs/spelling.py"),
-    *("registry/scorer.py", "storage/csv_rows.py"),
+    *("batch_jobs/ahead.py", "batch_jobs/conform.py", "batch_jobs/keys.py", "batch_jobs/partition.py"),
+    *("batch_jobs/mending/repairs.py", "batch_jobs/parts.py", "batch_jobs/scoring.py"),
+    *("batch_jobs/spelling.py", "registry/scorer.py", "storage/csv_rows.py"),
     *("storage/expansion.py", "storage/files.py", "storage/parquet_rows.py", "storage/utf8.py"),
     *("expectations/*.py", "expectations/streaming/*.py"),
 )

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
+from batch_jobs.ahead import ahead
 from batch_jobs.doubles import keep_hashes
 from batch_jobs.errors import JobError, UnfitDataError
 from batch_jobs.keys import repeated
@@ -103,7 +104,7 @@ class SplitScorer:
         """Score a split. Raises `UnfitDataError`, `UnreadableFileError` or another `StorageError`."""
         store = Store.connect(self.settings)
         waiting, results = _Part(), []
-        for file, batch in _read(split, store, self.repairs):
+        for file, batch in ahead(_read(split, store, self.repairs)):
             waiting.add(self.rows.score(file, batch), len(batch.table) + len(batch.broken))
             if waiting.is_full:
                 results.append(self._write(waiting, split, store))
