@@ -33,7 +33,7 @@ PEERS = ("polars", "daft", "ray_data", "spark_udf")
 _REPOSITORY = Path(__file__).resolve().parent.parent
 _MILLION = 1_000_000
 _FIRST_DAY = dt.date(2024, 1, 1)
-_SAID_CHARACTERS = 300
+_SAID_CHARACTERS = 600
 _LONGEST_S = 1800
 
 

@@ -156,7 +156,7 @@ def ray_data(day: str) -> tuple[int, float]:
     found = ray.data.read_parquet(day.removeprefix("s3://"), filesystem=files)
     # Half a processor each, or none would be left to read with, and it would wait for ever.
     scored = found.map_batches(Predict, concurrency=_THREADS, num_cpus=0.5, batch_size=131_072)
-    scored.write_parquet(_output("ray_data"), filesystem=files, arrow_parquet_args={"compression": "zstd"})
+    scored.write_parquet(_output("ray_data"), filesystem=files, compression="zstd")
     seconds = time.perf_counter() - began
     ray.shutdown()
     return rows, seconds
