@@ -1,7 +1,8 @@
 """Every call of a run fails, loses its answer, or kills the run; the run after it leaves what is right.
 
 The faults happen in proxies, before S3 and before MLflow, to real requests of whole runs: one partition of
-three splits. By default a seeded few of them; all with GREENROOM_EXHAUSTIVE=1.
+three splits, the model not yet in the cache. By default they are a seeded few; with GREENROOM_EXHAUSTIVE=1
+all, and then a loop ends with the first run that sends no request of its number.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import os
 import random
 import signal
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
@@ -29,56 +31,110 @@ from batch_jobs.__main__ import main
 from storage import S3Settings, Store
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from pathlib import Path
 
     import pyarrow as pa
 
+    Rows = list[tuple[Any, ...]]
+    Run = Callable[["Place"], tuple[int, str]]
+
 EXHAUSTIVE = bool(os.environ.get("GREENROOM_EXHAUSTIVE"))
-SAMPLE = 2
+SAMPLE = 1
 SEED = 7
-TABLE = "s3://greenroom/flight_delay/predictions"
-DAYS = count(1)
-# What a row says of itself, but for what differs from day to day and from run to run.
+DAY = "2031-01-01"
+ROWS = 966
+JOB = ("run", "flight_delay", "--date", DAY)
+# What a row says of itself, but for what differs from run to run.
 TOLD = ("outcome", "flight_id", "prediction", "reasons", "row", "input_position", "model_version")
+PLACES = ("s3", "mlflow")
 
 
 @dataclass(frozen=True)
-class Proxied:
-    """A stack behind two proxies, and three files of which each day of it is made."""
+class Place:
+    """Where one run works: data of its own on S3, below `root`, and a cache of its own."""
 
-    s3: FaultyS3
-    mlflow: FaultyS3
-    settings: S3Settings
-    files: tuple[bytes, ...]
+    root: str
     environment: Mapping[str, str]
+    settings: S3Settings
 
-    def deliver(self) -> str:
-        """Put the files on S3 as the input of a day that nobody has used."""
-        day = f"2031-{(n := next(DAYS)) // 28 + 1:02d}-{n % 28 + 1:02d}"
-        store = Store.connect(self.settings)
-        for number, body in enumerate(self.files):
-            store.write(f"s3://greenroom/flight_delay/features/date={day}/{number}.parquet", body)
-        return day
+    @property
+    def table(self) -> str:
+        return f"{self.root}/flight_delay/predictions"
 
-    def live(self, day: str) -> list[tuple[Any, ...]]:
-        """Return what is live of a day, in an order of its own."""
+    def live(self) -> Rows:
+        """Return what is live of the day, in an order of its own."""
         options = self.settings.delta_options()
-        if not DeltaTable.is_deltatable(TABLE, options):
+        if not DeltaTable.is_deltatable(self.table, options):
             return []
-        table = DeltaTable(TABLE, storage_options=options)
-        rows = table.to_pyarrow_dataset(file_pruning_predicate=[("date", "=", day)]).to_table().to_pylist()
+        table = DeltaTable(self.table, storage_options=options)
+        rows = table.to_pyarrow_dataset(file_pruning_predicate=[("date", "=", DAY)]).to_table().to_pylist()
         told = [(row["input_file"].rpartition("/")[2], *(row[name] for name in TOLD)) for row in rows]
         return sorted(told, key=repr)
 
 
+@dataclass(frozen=True)
+class Proxied:
+    """A stack behind two proxies, and three files of which a day is made."""
+
+    s3: FaultyS3
+    mlflow: FaultyS3
+    settings: S3Settings
+    files: Sequence[bytes]
+    environment: Mapping[str, str]
+    folder: Path
+    numbers: Iterator[int]
+
+    def at(self, place: str) -> FaultyS3:
+        return self.s3 if place == "s3" else self.mlflow
+
+    def deliver(self, files: Sequence[bytes], published: Place | None = None) -> Place:
+        """Deliver a day where nobody has been; what was published elsewhere is the table that is there."""
+        number = next(self.numbers)
+        root = f"s3://greenroom/faults/{number}"
+        store = Store.connect(self.settings)
+        for name, body in enumerate(files):
+            store.write(f"{root}/flight_delay/features/date={DAY}/{name}.parquet", body)
+        own = {"GREENROOM_DATA": root, "GREENROOM_CACHE_DIR": str(self.folder / str(number))}
+        place = Place(root, {**self.environment, **own}, self.settings)
+        if published is not None:
+            copy(published.table, place.table, store)
+        return place
+
+
+@dataclass(frozen=True)
+class Undisturbed:
+    """A run that nothing happens to: what it found, what it left, and how many requests it sent where."""
+
+    published: Place | None
+    before: Rows
+    after: Rows
+    requests: Mapping[str, int]
+
+
+def copy(table: str, to: str, store: Store) -> None:
+    """Copy a table, but for the notes of who made it."""
+    here, there = (uri.removeprefix("s3://greenroom/") for uri in (table, to))
+    for found in store.client.list_objects_v2(Bucket="greenroom", Prefix=f"{here}/")["Contents"]:
+        key = found["Key"]
+        if "/_staging/" not in key:
+            name = f"{there}{key.removeprefix(here)}"
+            store.client.copy_object(Bucket="greenroom", Key=name, CopySource=f"greenroom/{key}")
+
+
 @pytest.fixture(scope="module")
-def proxied(stack: deploy.Stack, roles: dict[str, dict[str, str]], in_production: int) -> Iterator[Proxied]:
+def proxied(
+    stack: deploy.Stack,
+    roles: dict[str, dict[str, str]],
+    in_production: int,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Proxied]:
     assert in_production
     settings = S3Settings.from_environment(stack.environment("operator"))
     store = Store.connect(settings)
     (pinned,) = store.snapshot("s3://greenroom/flight_delay/features/date=2013-07-01").objects
     day = pq.read_table(store.open(pinned))
-    files = tuple(parquet(day.slice(start, 330)) for start in range(0, 966, 330))
+    files = [parquet(day.slice(start, 330)) for start in range(0, ROWS, 330)]
     # The proxy passes on what comes, to whatever it stands before.
     of_mlflow = replace(settings, endpoint=roles["operator"]["MLFLOW_TRACKING_URI"])
     with faulty_s3(settings) as s3, faulty_s3(of_mlflow) as mlflow:
@@ -90,35 +146,48 @@ def proxied(stack: deploy.Stack, roles: dict[str, dict[str, str]], in_production
             # MLflow's client waits for minutes between its tries.
             "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
         }
-        yield Proxied(s3, mlflow, settings, files, environment)
+        yield Proxied(s3, mlflow, settings, files, environment, tmp_path_factory.mktemp("caches"), count())
+
+
+@pytest.fixture(scope="module", params=["no table", "another delivery is published"])
+def undisturbed(proxied: Proxied, request: pytest.FixtureRequest) -> Undisturbed:
+    """What a run leaves that nothing happens to. It counts the requests, too."""
+    published = None
+    if request.param != "no table":
+        # One file of the three, as if the others had been late.
+        published = proxied.deliver(proxied.files[:1])
+        assert run_in_a_process(published) == 0
+    place = proxied.deliver(proxied.files, published)
+    before = place.live()
+    assert len(before) == (0 if published is None else 330)
+    proxied.s3.forget()
+    proxied.mlflow.forget()
+    assert run_in_a_process(place) == 0
+    requests = {each: len(proxied.at(each).requests) for each in PLACES}
+    after = place.live()
+    assert len(after) == ROWS
+    assert {row[0] for row in after} == {"0.parquet", "1.parquet", "2.parquet"}
+    return Undisturbed(published, before, after, requests)
 
 
 @pytest.fixture
-def run(
-    proxied: Proxied, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> Callable[[str], tuple[int, str]]:
-    """Run a day in this process."""
-    operator = As(proxied.environment, monkeypatch, capsys)
+def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Run the day in this process."""
 
-    def ran(day: str) -> tuple[int, str]:
-        done = operator(main, "run", "flight_delay", "--date", day)
+    def ran(place: Place) -> tuple[int, str]:
+        done = As(place.environment, monkeypatch, capsys)(main, *JOB)
         return done.code, done.out + done.err
 
     return ran
 
 
 @pytest.fixture
-def undisturbed(proxied: Proxied, run: Callable[[str], tuple[int, str]]) -> list[tuple[Any, ...]]:
-    """What a run leaves that nothing happens to. It counts the requests, too."""
-    day = proxied.deliver()
-    proxied.s3.forget()
-    proxied.mlflow.forget()
-    code, said = run(day)
-    assert code == 0, said
-    rows = proxied.live(day)
-    assert len(rows) == 966
-    assert {row[0] for row in rows} == {"0.parquet", "1.parquet", "2.parquet"}
-    return rows
+def survived(capsys: pytest.CaptureFixture[str], request: pytest.FixtureRequest) -> Iterator[list[int]]:
+    """The requests that something happened to, and that a rerun made good; how many is told at the end."""
+    numbers: list[int] = []
+    yield numbers
+    with capsys.disabled():
+        print(f"\n{request.node.name}: {len(numbers)} faults survived", flush=True)
 
 
 def parquet(table: pa.Table) -> bytes:
@@ -127,89 +196,125 @@ def parquet(table: pa.Table) -> bytes:
     return buffer.getvalue()
 
 
-def chosen(requests: int, *what: str) -> list[int]:
-    numbers = range(1, requests + 1)
-    return list(numbers) if EXHAUSTIVE else sorted(random.Random(f"{SEED} {what}").sample(numbers, SAMPLE))
+def chosen(requests: int, *what: str) -> Iterable[int]:
+    """Return numbers of requests: a few, or all there may be; it is for the caller to end then."""
+    if EXHAUSTIVE:
+        return count(1)
+    return sorted(random.Random(f"{SEED} {what}").sample(range(1, requests + 1), SAMPLE))
 
 
 @pytest.mark.parametrize("fault", list(Fault))
-@pytest.mark.parametrize("place", ["s3", "mlflow"])
+@pytest.mark.parametrize("where", PLACES)
 def test_any_request_may_fail(
-    proxied: Proxied,
-    run: Callable[[str], tuple[int, str]],
-    undisturbed: list[tuple[Any, ...]],
-    place: str,
-    fault: Fault,
+    proxied: Proxied, run: Run, undisturbed: Undisturbed, where: str, fault: Fault, survived: list[int]
 ) -> None:
-    faulty: FaultyS3 = getattr(proxied, place)
-    for number in chosen(len(faulty.requests), place, fault.name):
-        day = proxied.deliver()
-        faulty.fail(fault, at=number)
-        code, said = run(day)
-        assert faulty.failed, (number, said)
+    for number in chosen(undisturbed.requests[where], where, fault.name):
+        if not survives(proxied, run, undisturbed, where, fault, number, onward=False):
+            break
+        survived.append(number)
+
+
+@pytest.mark.parametrize("fault", [Fault.SLOW_DOWN, Fault.CLOSED, Fault.LOST_ANSWER])
+@pytest.mark.parametrize("where", PLACES)
+def test_an_outage_may_begin_at_any_request(
+    proxied: Proxied, run: Run, undisturbed: Undisturbed, where: str, fault: Fault, survived: list[int]
+) -> None:
+    for number in chosen(undisturbed.requests[where], where, fault.name, "onward"):
+        if not survives(proxied, run, undisturbed, where, fault, number, onward=True):
+            break
+        survived.append(number)
+
+
+def survives(
+    proxied: Proxied,
+    run: Run,
+    undisturbed: Undisturbed,
+    where: str,
+    fault: Fault,
+    number: int,
+    *,
+    onward: bool,
+) -> bool:
+    """Run a day while something happens, and again; False where there was no request of that number."""
+    place, faulty = proxied.deliver(proxied.files, undisturbed.published), proxied.at(where)
+    with watching(place, undisturbed):
+        faulty.fail(fault, at=number, onward=onward)
+        code, said = run(place)
+        happened = faulty.failed
         faulty.forget()
         assert code in (0, 75), (number, said)
-        assert proxied.live(day) in ([], undisturbed), number
-        code, said = run(day)
-        assert code == 0, (number, said)
-        assert proxied.live(day) == undisturbed, number
+        code, said = run(place)
+    assert code == 0, (number, said)
+    assert place.live() == undisturbed.after, number
+    assert happened or EXHAUSTIVE, (number, said)
+    return happened
 
 
-@pytest.mark.parametrize("place", ["s3", "mlflow"])
+@pytest.mark.parametrize("where", PLACES)
 def test_a_run_that_is_killed_anywhere_is_finished_by_the_next(
-    proxied: Proxied,
-    run: Callable[[str], tuple[int, str]],
-    undisturbed: list[tuple[Any, ...]],
-    place: str,
+    proxied: Proxied, run: Run, undisturbed: Undisturbed, where: str, survived: list[int]
 ) -> None:
-    faulty: FaultyS3 = getattr(proxied, place)
-    for number in chosen(len(faulty.requests), place, "kill"):
-        day = proxied.deliver()
-        with watching(proxied, day) as seen:
-            killed = run_to_be_killed(day, proxied, faulty, number)
-            assert killed, number
+    faulty = proxied.at(where)
+    for number in chosen(undisturbed.requests[where], where, "kill"):
+        place = proxied.deliver(proxied.files, undisturbed.published)
+        with watching(place, undisturbed):
+            exit_code = run_in_a_process(place, partial(kill_at, faulty, number))
+            happened = faulty.failed
+            assert exit_code == (-signal.SIGKILL if happened else 0), number
             faulty.forget()
-            assert proxied.live(day) in ([], undisturbed), number
-            code, said = run(day)
+            code, said = run(place)
         assert code == 0, (number, said)
-        assert proxied.live(day) == undisturbed, number
-        assert seen <= {0, len(undisturbed)}, number
+        assert place.live() == undisturbed.after, number
+        assert happened or EXHAUSTIVE, number
+        if not happened:
+            break
+        survived.append(number)
 
 
-def run_to_be_killed(day: str, proxied: Proxied, faulty: FaultyS3, number: int) -> bool:
-    """Run a day in a process that is killed when it sends its request of that number."""
+def kill_at(faulty: FaultyS3, number: int, pid: int) -> None:
+    faulty.fail(partial(os.kill, pid, signal.SIGKILL), at=number)
+
+
+def run_in_a_process(place: Place, before: Callable[[int], None] = lambda _: None) -> int | None:
+    """Run the day in a process of its own, whose id `before` is told; return how it ended."""
     # From a process that has all imports, and not a thread.
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["batch_jobs.verbs", "batch_jobs.run", "registry.loading", "mlflow"])
     ready, go = context.Event(), context.Event()
-    process = context.Process(target=_run_when_told, args=(day, dict(proxied.environment), ready, go))
+    process = context.Process(target=_run_when_told, args=(dict(place.environment), ready, go))
     process.start()
-    assert ready.wait(120)
-    faulty.fail(partial(os.kill, process.pid or 0, signal.SIGKILL), at=number)
+    assert ready.wait(600)
+    before(process.pid or 0)
     go.set()
-    process.join(120)
-    return process.exitcode == -signal.SIGKILL
+    process.join(600)
+    return process.exitcode
 
 
-def _run_when_told(day: str, environment: dict[str, str], ready: Any, go: Any) -> None:
+def _run_when_told(environment: dict[str, str], ready: Any, go: Any) -> None:
     os.environ.update(environment)
     ready.set()
     go.wait()
-    raise SystemExit(main(["run", "flight_delay", "--date", day]))
+    raise SystemExit(main([*JOB]))
 
 
 @contextmanager
-def watching(proxied: Proxied, day: str) -> Iterator[set[int]]:
-    """Read a day again and again, as users do; give how many rows were ever seen at once."""
-    seen: set[int] = set()
+def watching(place: Place, undisturbed: Undisturbed) -> Iterator[None]:
+    """Read the day again and again, as users do: it is what it was, and then what it should be."""
     over = threading.Event()
 
     def watch() -> None:
-        while not over.wait(0.05):
-            seen.add(len(proxied.live(day)))
+        expected = [undisturbed.before, undisturbed.after]
+        while True:
+            found = place.live()
+            assert found in expected, f"{len(found)} rows were seen"
+            expected = expected[expected.index(found) :]
+            if over.wait(0.1):
+                return
 
-    thread = threading.Thread(target=watch, daemon=True)
-    thread.start()
-    yield seen
-    over.set()
-    thread.join(60)
+    with ThreadPoolExecutor(1) as pool:
+        watched = pool.submit(watch)
+        try:
+            yield
+        finally:
+            over.set()
+        watched.result()
