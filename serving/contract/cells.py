@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from serving.contract.refusals import Fault, cell_fault
+from serving.contract.refusals import cell_fault
 from serving.contract.signature import Kind
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
+    from serving.contract.refusals import Faults
     from serving.contract.signature import InputColumn
 
 _NUMBERS = frozenset({float, int, type(None)})
@@ -26,9 +27,7 @@ _NAN = math.nan
 _WHOLE = {Kind.LONG: 2**63, Kind.INTEGER: 2**31}
 
 
-def encode_cells(
-    values: Sequence[object], column: InputColumn, faults: list[Fault]
-) -> npt.NDArray[np.float64]:
+def encode_cells(values: Sequence[object], column: InputColumn, faults: Faults) -> npt.NDArray[np.float64]:
     """Return the numbers of one column, float64 of shape (rows,); NaN is a missing value.
 
     Missing are null, and a text that no category seen in training is. What cannot be told is added to
@@ -43,12 +42,14 @@ def encode_cells(
         return np.array([codes.get(value, _NAN) for value in values], dtype=np.float64)  # type: ignore[call-overload]  # all are text or null
     numbers = np.full(len(values), _NAN)
     number_of = _number_of(column)
+    wrong = []
     for row, value in enumerate(values):
         number = number_of(value)
         if number is None:
-            faults.append(cell_fault(row, column, value))
+            wrong.append(row)
         else:
             numbers[row] = number
+    faults.add(len(wrong), (cell_fault(row, column, values[row]) for row in wrong))
     return numbers
 
 

@@ -12,11 +12,10 @@ from serving.contract.asked import Asked, check_rows
 from serving.contract.json_bodies import encode
 from serving.contract.refusals import (
     Fault,
+    Faults,
     RequestError,
-    missing_column,
     refuse,
-    spelled_name,
-    unknown_column,
+    wrong_names,
 )
 from serving.contract.signature import EXPECTED, Kind
 
@@ -74,47 +73,61 @@ def _encode(
     header: Sequence[str], rows: Sequence[Sequence[str]], signature: Signature
 ) -> npt.NDArray[np.float32]:
     known = {column.name: column for column in signature.columns}
-    faults: list[Fault] = []
+    faults = Faults()
     columns = {
-        name: [_cell(cell, row, known[name], faults) for row, cell in enumerate(cells)]
+        name: _read_cells(cells, known[name], faults)
         for name, cells in zip(header, zip(*rows, strict=True), strict=True)
     }
-    if faults:
-        raise refuse(sorted(faults, key=lambda fault: fault.row or 0))
-    return encode(columns, signature)
+    faults.check()
+    return encode(len(rows), columns, signature)
 
 
-def _cell(cell: str, row: int, column: InputColumn, faults: list[Fault]) -> object:
-    if cell in _MISSING:
-        return None
+def _read_cells(cells: Sequence[str], column: InputColumn, faults: Faults) -> list[object]:
+    """Return the cells of a column as what they spell; what is no number is a fault."""
     if column.kind == Kind.STRING:
-        return cell
+        return [None if cell in _MISSING else cell for cell in cells]
     if column.kind == Kind.BOOLEAN:
-        return _BOOLEANS.get(cell, cell)
+        return [None if cell in _MISSING else _BOOLEANS.get(cell, cell) for cell in cells]
+    found: list[object] = []
+    wrong = []
+    for row, cell in enumerate(cells):
+        number = None if cell in _MISSING else _number(cell, column)
+        if number is None and cell not in _MISSING:
+            wrong.append(row)
+        found.append(number)
+    faults.add(len(wrong), (_wrong_cell(row, cells[row], column) for row in wrong))
+    return found
+
+
+def _number(cell: str, column: InputColumn) -> float | None:
     if not _NUMBER.fullmatch(cell):
-        faults.append(Fault(row, column.name, "text", EXPECTED[column.kind]))
-        return None if column.is_plain else 0
+        return None
     number = float(cell)
     if math.isinf(number):
-        faults.append(Fault(row, column.name, "a number beyond 64 bits", EXPECTED[column.kind]))
-        return None if column.is_plain else 0
+        return None
     # A whole number of 64 bits is not a float: two of them can be one float.
     is_whole = len(cell) <= _WHOLE_CHARACTERS and cell.strip().lstrip("+-").isdigit()
     return int(cell) if is_whole and not column.is_plain else number
 
 
+def _wrong_cell(row: int, cell: str, column: InputColumn) -> Fault:
+    found = "a number beyond 64 bits" if _NUMBER.fullmatch(cell) else "text"
+    return Fault(row, column.name, found, EXPECTED[column.kind])
+
+
 def _check_header(header: Sequence[str], signature: Signature) -> None:
+    expected = f"expected a line of names first: {_names(signature)}"
     if not header:
-        raise RequestError(f"The body is empty, expected a line of names first: {_names(signature)}")
-    doubled = sorted({name for name in header if header.count(name) > 1})
+        raise RequestError(f"The body is empty, {expected}")
+    if signature.names.isdisjoint(header):
+        # Then it may be a row of data, which is not to be repeated as if it were names.
+        raise RequestError(f"The first line names no column of the model, {expected}")
+    doubled = len(header) - len(set(header))
     if doubled:
-        raise RequestError(
-            f"The header names {', '.join(map(repr, map(spelled_name, doubled)))} more than once"
-        )
-    faults = [missing_column(None, c) for c in signature.columns if c.required and c.name not in header]
-    faults += [unknown_column(None, name, signature.names) for name in header if name not in signature.names]
-    if faults:
-        raise refuse(faults)
+        raise RequestError(f"The header names {doubled:,} columns more than once")
+    faults = Faults()
+    wrong_names(None, header, signature, faults)
+    faults.check()
 
 
 def _names(signature: Signature) -> str:

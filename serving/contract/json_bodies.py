@@ -14,11 +14,11 @@ from serving.contract.cells import encode_cells
 from serving.contract.quick import read_one, read_records, read_split
 from serving.contract.refusals import (
     Fault,
+    Faults,
     RequestError,
-    missing_column,
     refuse,
     spelled_kind,
-    unknown_column,
+    wrong_names,
 )
 
 if TYPE_CHECKING:
@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from serving.contract.signature import Signature
+
+    # Rows, cells of each column, and how many keys there are in all objects.
+    _Columns = tuple[int, Mapping[str, Sequence[object]], int]
 
 _RECORDS, _SPLIT, _INSTANCES, _INPUTS = "dataframe_records", "dataframe_split", "instances", "inputs"
 FORMATS = (_SPLIT, _RECORDS, _INSTANCES, _INPUTS)
@@ -48,24 +51,24 @@ def read_json(body: bytes, signature: Signature, max_rows: int) -> Asked:
         if matrix is not None and _colons(body) == keys:
             return Asked(matrix)
     form, explain = _read_form(said)
-    columns, keys = _read_columns(said[form], form, signature, max_rows)
+    rows, columns, keys = _read_columns(said[form], form, signature, max_rows)
     if _colons(body) != len(said) + len(said.get(_PARAMS) or ()) + keys:
         _refuse_doubled_keys(body)
-    return Asked(encode(columns, signature), explain)
+    return Asked(encode(rows, columns, signature), explain)
 
 
-def encode(columns: Mapping[str, Sequence[object]], signature: Signature) -> npt.NDArray[np.float32]:
-    """Encode equally long columns of cells, by name, as the matrix of a booster. Raises `RequestError`."""
-    faults: list[Fault] = []
-    rows = len(next(iter(columns.values())))
+def encode(
+    rows: int, columns: Mapping[str, Sequence[object]], signature: Signature
+) -> npt.NDArray[np.float32]:
+    """Encode columns of cells, by name, as the matrix of a booster. Raises `RequestError`."""
+    faults = Faults()
     matrix = np.empty((rows, len(signature.columns)), dtype=np.float32)
     for position, column in enumerate(signature.columns):
         if column.name in columns:
             matrix[:, position] = encode_cells(columns[column.name], column, faults)
         else:
             matrix[:, position] = _NAN
-    if faults:
-        raise refuse(sorted(faults, key=lambda fault: fault.row or 0))
+    faults.check()
     return matrix
 
 
@@ -99,10 +102,8 @@ def _read_form(said: Any) -> tuple[str, bool]:
     return forms[0], read_params(said.get(_PARAMS))
 
 
-def _read_columns(
-    data: Any, form: str, signature: Signature, max_rows: int
-) -> tuple[Mapping[str, Sequence[object]], int]:
-    """Return the cells of each column, and how many keys the objects of `data` have."""
+def _read_columns(data: Any, form: str, signature: Signature, max_rows: int) -> _Columns:
+    """Return the rows, the cells of each column, and how many keys the objects of `data` have."""
     if form == _SPLIT:
         return _read_split(data, signature, max_rows)
     if isinstance(data, list):
@@ -113,9 +114,7 @@ def _read_columns(
     raise RequestError(f"{form!r} is {spelled_kind(data)}, expected {allowed}")
 
 
-def _read_records(
-    records: list[Any], form: str, signature: Signature, max_rows: int
-) -> tuple[Mapping[str, Sequence[object]], int]:
+def _read_records(records: list[Any], form: str, signature: Signature, max_rows: int) -> _Columns:
     check_rows(len(records), max_rows)
     if set(map(type, records)) != {dict}:
         row, value = next((n, r) for n, r in enumerate(records) if type(r) is not dict)
@@ -127,18 +126,20 @@ def _read_records(
     if keys == len(records) * len(signature.columns):
         try:
             # As many keys as columns in all, and no column missing anywhere: so none is unknown, either.
-            return {c.name: [r[c.name] for r in records] for c in signature.columns}, keys
+            return len(records), {c.name: [r[c.name] for r in records] for c in signature.columns}, keys
         except KeyError:
             pass
-    faults: list[Fault] = []
+    faults = Faults()
     for row, record in enumerate(records):
-        faults += _wrong_names(row, record, signature)
-    if faults:
-        raise refuse(faults)
-    return {c.name: [r.get(c.name) for r in records] for c in signature.columns if c.name in records[0]}, keys
+        wrong_names(row, record, signature, faults)
+    faults.check()
+    # What is optional may be in some records only, and is null in the others.
+    named = set().union(*records)
+    columns = {c.name: [r.get(c.name) for r in records] for c in signature.columns if c.name in named}
+    return len(records), columns, keys
 
 
-def _read_split(data: Any, signature: Signature, max_rows: int) -> tuple[Mapping[str, Sequence[object]], int]:
+def _read_split(data: Any, signature: Signature, max_rows: int) -> _Columns:
     if not isinstance(data, dict) or not data.keys() <= {"columns", "data", "index"}:
         raise RequestError(f"{_SPLIT!r} is not an object with 'columns', 'data' and at most 'index'")
     names, rows = data.get("columns"), data.get("data")
@@ -148,33 +149,34 @@ def _read_split(data: Any, signature: Signature, max_rows: int) -> tuple[Mapping
         raise RequestError(f"{_SPLIT!r} needs 'data', a list of rows, each a list of cells")
     if len(set(names)) != len(names):
         raise RequestError(f"{_SPLIT!r} names {len(names) - len(set(names))} columns more than once")
-    if faults := _wrong_names(None, dict.fromkeys(names), signature):
-        raise refuse(faults)
+    faults = Faults()
+    wrong_names(None, names, signature, faults)
+    faults.check()
     check_rows(len(rows), max_rows)
+    index = data.get("index")
+    if index is not None and not (isinstance(index, list) and len(index) == len(rows)):
+        raise RequestError(
+            f"{_SPLIT!r} has an 'index' that is not a list with an entry for each row of 'data'"
+        )
     for row, cells in enumerate(rows):
         if type(cells) is not list or len(cells) != len(names):
             found = f"{len(cells)} cells" if isinstance(cells, list) else spelled_kind(cells)
             raise refuse([Fault(row, None, found, f"a list of {len(names)} cells")])
-    return dict(zip(names, zip(*rows, strict=True), strict=True)), len(data)
+    return len(rows), dict(zip(names, zip(*rows, strict=True), strict=True)), len(data)
 
 
-def _read_inputs(
-    data: dict[str, Any], form: str, signature: Signature, max_rows: int
-) -> tuple[Mapping[str, Sequence[object]], int]:
-    if faults := _wrong_names(None, data, signature):
-        raise refuse(faults)
+def _read_inputs(data: dict[str, Any], form: str, signature: Signature, max_rows: int) -> _Columns:
+    faults = Faults()
+    wrong_names(None, data, signature, faults)
+    faults.check()
     # One row may be written without lists.
     columns = {name: v if isinstance(v, list) else [v] for name, v in data.items()}
     lengths = sorted({len(values) for values in columns.values()})
-    if len(lengths) != 1:
+    if len(lengths) > 1:
         raise RequestError(f"{form!r} has columns of {_listed(lengths)} values, expected one length for all")
-    check_rows(lengths[0], max_rows)
-    return columns, len(data)
-
-
-def _wrong_names(row: int | None, names: Mapping[str, object], signature: Signature) -> list[Fault]:
-    faults = [missing_column(row, c) for c in signature.columns if c.required and c.name not in names]
-    return faults + [unknown_column(row, n, signature.names) for n in names if n not in signature.names]
+    rows = lengths[0] if lengths else 0
+    check_rows(rows, max_rows)
+    return rows, columns, len(data)
 
 
 def _colons(body: bytes) -> int:
@@ -190,7 +192,10 @@ def _refuse_doubled_keys(body: bytes) -> None:
                 "A key comes twice in one object of the body; which one is meant cannot be told"
             )
 
-    json.loads(body, object_pairs_hook=pairs)
+    try:
+        json.loads(body, object_pairs_hook=pairs)
+    except RecursionError:
+        raise RequestError("The body is nested deeper than any request has to be") from None
 
 
 def _no_json(body: bytes, error: orjson.JSONDecodeError) -> RequestError:

@@ -12,13 +12,19 @@ import pyarrow.parquet as pq
 
 from serving.contract.asked import Asked, check_rows
 from serving.contract.cells import encode_cells
-from serving.contract.refusals import Fault, RequestError, missing_column, refuse, unknown_column
+from serving.contract.refusals import Fault, Faults, RequestError, wrong_names
 from serving.contract.signature import EXPECTED, Kind
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
     import numpy.typing as npt
 
     from serving.contract.signature import InputColumn, Signature
+
+# What Arrow raises over bytes that are not what they should be. Its messages may repeat some of them.
+_UNREADABLE = (pa.ArrowException, OSError, UnicodeDecodeError)
+_TYPE_CHARACTERS = 30
 
 
 def read_parquet(body: bytes, signature: Signature, max_rows: int, max_bytes: int) -> Asked:
@@ -28,61 +34,77 @@ def read_parquet(body: bytes, signature: Signature, max_rows: int, max_bytes: in
     """
     try:
         file = pq.ParquetFile(pa.BufferReader(body))
-        schema = file.schema_arrow
-        groups = [file.metadata.row_group(n) for n in range(file.metadata.num_row_groups)]
-    except (pa.ArrowException, OSError) as error:
-        raise RequestError(f"The body is not Parquet: {_first_line(error)}") from None
-    check_rows(file.metadata.num_rows, max_rows)
+        schema, metadata = file.schema_arrow, file.metadata
+        groups = [metadata.row_group(n) for n in range(metadata.num_row_groups)]
+        names = [name for name in schema.names if name not in _index_columns(schema)]
+    except _UNREADABLE:
+        raise RequestError("The body is not Parquet: its footer cannot be read") from None
+    check_rows(sum(group.num_rows for group in groups), max_rows)
     uncompressed = sum(group.total_byte_size for group in groups)
     if uncompressed > max_bytes:
         raise RequestError(
             f"The body is {uncompressed:,} bytes when it is uncompressed, expected at most {max_bytes:,}",
             status=413,
         )
-    names = [name for name in schema.names if name not in _index_columns(schema)]
     _check_names(names, schema, signature)
+    known = {column.name: column for column in signature.columns}
+    _check_types([(known[name], schema.field(name).type) for name in names])
+    # Texts as their dictionaries: a body of kilobytes can repeat one until it takes gigabytes.
+    texts = [name for name in names if known[name].kind == Kind.STRING]
     try:
+        source = pa.BufferReader(body)
+        file = pq.ParquetFile(source, metadata=metadata, read_dictionary=texts)
         table = file.read(columns=names, use_threads=False)
-    except (pa.ArrowException, OSError) as error:
-        raise RequestError(f"The body is Parquet that cannot be read: {_first_line(error)}") from None
-    return Asked(_encode(table, signature, max_bytes))
+        check_rows(len(table), max_rows)
+        return Asked(_encode(table, signature))
+    except _UNREADABLE:
+        raise RequestError("The body is Parquet whose pages cannot be read") from None
 
 
-def _encode(table: pa.Table, signature: Signature, max_bytes: int) -> npt.NDArray[np.float32]:
-    faults: list[Fault] = []
+def _encode(table: pa.Table, signature: Signature) -> npt.NDArray[np.float32]:
+    faults = Faults()
     matrix = np.empty((len(table), len(signature.columns)), dtype=np.float32)
     for position, column in enumerate(signature.columns):
         if column.name not in table.column_names:
             matrix[:, position] = np.nan
             continue
-        values = _plain(table[column.name], column)
-        if values.nbytes > max_bytes:  # run lengths and dictionaries can hold more than their pages say
-            raise RequestError(f"The column {column.name!r} grows beyond {max_bytes:,} bytes", status=413)
-        if column.codes is None and column.is_plain:
+        values = table[column.name]
+        if column.codes is not None:
+            matrix[:, position] = _encode_texts(values, column.codes)
+            continue
+        if pa.types.is_dictionary(values.type):
+            values = values.cast(values.type.value_type)
+        if column.is_plain:
             numbers = pc.fill_null(values.cast(pa.float64(), safe=False), np.nan)
             matrix[:, position] = numbers.to_numpy()
         else:
             matrix[:, position] = encode_cells(values.to_pylist(), column, faults)
-    if faults:
-        raise refuse(sorted(faults, key=lambda fault: fault.row or 0))
+    faults.check()
     return matrix
 
 
-def _plain(values: pa.ChunkedArray, column: InputColumn) -> pa.ChunkedArray:
-    """Return the cells without the ways Arrow has to lay them out. Raises `RequestError` for another type."""
-    kind = values.type
-    if pa.types.is_dictionary(kind):
-        values = values.cast(kind.value_type)
-        kind = kind.value_type
-    fits = {
-        Kind.STRING: _is_text,
-        Kind.BOOLEAN: pa.types.is_boolean,
-        Kind.LONG: pa.types.is_integer,
-        Kind.INTEGER: pa.types.is_integer,
-    }.get(column.kind, _is_number)
-    if not fits(kind) and not pa.types.is_null(kind):
-        raise refuse([Fault(None, column.name, f"values of type {str(kind)[:60]}", EXPECTED[column.kind])])
-    return values
+def _encode_texts(values: pa.ChunkedArray, codes: Mapping[str | None, float]) -> npt.NDArray[np.float64]:
+    """Return the codes of texts, by way of their dictionaries."""
+    if pa.types.is_null(values.type):
+        return np.full(len(values), np.nan)
+    parts = [np.empty(0)]
+    for chunk in values.chunks:
+        # One more, for null, is at the end: where -1 is.
+        found = np.array([*(codes.get(text, np.nan) for text in chunk.dictionary.to_pylist()), np.nan])
+        parts.append(found[pc.fill_null(chunk.indices.cast(pa.int64()), -1).to_numpy()])
+    return np.concatenate(parts)
+
+
+def _check_types(found: Iterable[tuple[InputColumn, pa.DataType]]) -> None:
+    faults = Faults()
+    for column, kind in found:
+        plain = kind.value_type if pa.types.is_dictionary(kind) else kind
+        fits = _FITTING.get(column.kind, _is_number)
+        if not fits(plain) and not pa.types.is_null(plain):
+            # Of a type, its name alone: what it is made of are words of the caller.
+            name = str(plain).partition("<")[0].partition("[")[0][:_TYPE_CHARACTERS]
+            faults.add(1, [Fault(None, column.name, f"values of type {name}", EXPECTED[column.kind])])
+    faults.check()
 
 
 def _is_text(kind: pa.DataType) -> bool:
@@ -91,6 +113,14 @@ def _is_text(kind: pa.DataType) -> bool:
 
 def _is_number(kind: pa.DataType) -> bool:
     return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind))
+
+
+_FITTING = {
+    Kind.STRING: _is_text,
+    Kind.BOOLEAN: pa.types.is_boolean,
+    Kind.LONG: pa.types.is_integer,
+    Kind.INTEGER: pa.types.is_integer,
+}
 
 
 def _index_columns(schema: pa.Schema) -> set[str]:
@@ -105,11 +135,6 @@ def _index_columns(schema: pa.Schema) -> set[str]:
 def _check_names(names: list[str], schema: pa.Schema, signature: Signature) -> None:
     if len(set(schema.names)) != len(schema.names):
         raise RequestError("The body has two columns of one name; which one is meant cannot be told")
-    faults = [missing_column(None, c) for c in signature.columns if c.required and c.name not in names]
-    faults += [unknown_column(None, name, signature.names) for name in names if name not in signature.names]
-    if faults:
-        raise refuse(faults)
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).partition("\n")[0][:200] or type(error).__name__
+    faults = Faults()
+    wrong_names(None, names, signature, faults)
+    faults.check()

@@ -5,8 +5,9 @@ A refusal never repeats a value of the caller: logs and screens of others are no
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from http import HTTPStatus
+from itertools import chain, islice
 from typing import TYPE_CHECKING
 
 from serving.contract.signature import EXPECTED
@@ -14,10 +15,11 @@ from serving.contract.signature import EXPECTED
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from serving.contract.signature import InputColumn
+    from serving.contract.signature import InputColumn, Signature
 
 # As many faults as a person reads; the message counts the rest.
-_SHOWN, _NAME_CHARACTERS = 10, 60
+SHOWN = 10
+_NAME_CHARACTERS, _NAMES_LISTED = 60, 20
 _NAMES = {
     400: "BAD_REQUEST",
     401: "UNAUTHENTICATED",
@@ -68,10 +70,31 @@ class RequestError(Exception):
         return [asdict(fault) for fault in self.faults]
 
 
+@dataclass
+class Faults:
+    """What is wrong with a request: how many faults there are, and as many of them as a person reads.
+
+    A body can hold millions, which are to cost neither the time nor the memory to describe them.
+    """
+
+    total: int = 0
+    kept: list[Fault] = field(default_factory=list)
+
+    def add(self, total: int, found: Iterable[Fault]) -> None:
+        """Count `total` faults; of `found`, which is in the order of rows, the first are kept."""
+        self.total += total
+        self.kept += islice(found, SHOWN)
+
+    def check(self) -> None:
+        """Raise `RequestError` if there are any, those of the first rows first."""
+        if self.total:
+            raise refuse(sorted(self.kept, key=lambda fault: fault.row or 0), self.total)
+
+
 def refuse(found: Iterable[Fault], total: int | None = None) -> RequestError:
     """Make one refusal of all that is wrong with a request; `total` counts faults that are not listed."""
     faults = tuple(found)
-    shown = faults[:_SHOWN]
+    shown = faults[:SHOWN]
     more = (len(faults) if total is None else total) - len(shown)
     rest = f"; and {more:,} more" if more > 0 else ""
     return RequestError("; ".join(str(fault) for fault in shown) + rest, faults=shown)
@@ -90,7 +113,24 @@ def missing_column(row: int | None, column: InputColumn) -> Fault:
 def unknown_column(row: int | None, name: object, known: Iterable[str]) -> Fault:
     """Say that the model has no column of this name."""
     shown = spelled_name(name)
-    return Fault(row, shown, "a column that the model does not have", f"only {', '.join(sorted(known))}")
+    names = sorted(known)
+    more = f" and {len(names) - _NAMES_LISTED:,} more" if len(names) > _NAMES_LISTED else ""
+    expected = f"only {', '.join(names[:_NAMES_LISTED])}{more}"
+    return Fault(row, shown, "a column that the model does not have", expected)
+
+
+def wrong_names(row: int | None, names: Iterable[str], signature: Signature, faults: Faults) -> None:
+    """Add the columns that are missing among `names`, and those that the model does not have."""
+    found = set(names)
+    missing = [column for column in signature.columns if column.required and column.name not in found]
+    unknown = [name for name in names if name not in signature.names]
+    if missing or unknown:
+        each = chain(
+            (missing_column(row, column) for column in missing),
+            (unknown_column(row, name, signature.names) for name in unknown),
+        )
+        # Rows come in their order, so that the first faults are those to be shown.
+        faults.add(len(missing) + len(unknown), each if len(faults.kept) < SHOWN else ())
 
 
 def spelled_name(name: object) -> str:

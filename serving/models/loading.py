@@ -7,6 +7,7 @@ import math
 from typing import TYPE_CHECKING
 
 import numpy as np
+import orjson
 
 from registry import ArtifactError, Manifest
 from registry.formats import read_mlmodel
@@ -77,8 +78,9 @@ def _read_example(folder: Path, signature: Signature, what: str) -> npt.NDArray[
     except FileNotFoundError:
         return np.full((1, len(signature.columns)), math.nan, np.float32)
     try:
-        return read_json(body, signature, _MOST_ROWS).matrix
-    except RequestError as refusal:
+        # MLflow writes a missing number as NaN, which is not JSON; orjson writes NaN as null.
+        return read_json(orjson.dumps(json.loads(body)), signature, _MOST_ROWS).matrix
+    except (RequestError, ValueError) as refusal:
         raise ArtifactError(f"{what} cannot read its own example: {refusal}") from refusal
 
 
