@@ -73,7 +73,7 @@ def serving(
     """Run `python -m serving start` on a free port for the length of a block, and wait until it answers."""
     folder.mkdir(parents=True, exist_ok=True)
     log = folder / "endpoint.log"
-    command = [sys.executable, "-m", "serving", "start", model, "--port", "0", *options]
+    command = [sys.executable, "-m", "serving", "start", model, *options, "--port", "0"]
     with log.open("ab") as written:
         process = subprocess.Popen(
             command,
