@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from serving.contract.answers import write_refusal
 from serving.contract.refusals import RequestError
 from serving.http import rejections
-from serving.http.bodies import GoneError, receive_body
+from serving.http.bodies import GoneError, receive_body, unzip
 from serving.http.heads import read_headers, request_id_of
 from serving.http.protocol import ADMITTED
 from serving.http.rejections import RejectedError, reason_of
@@ -117,6 +117,10 @@ class Application:
         body = await receive_body(receive, headers, self._settings.max_body_bytes, self._gate)
         if scope.get(ADMITTED) is False:
             raise rejections.overloaded(self._gate.most_waiting)
+        encoding = headers.get(b"content-encoding")
+        if encoding is not None:
+            most = self._settings.max_body_bytes
+            body = await self._aside.run(unzip, (body, encoding, most), asker.began, scope)
         arrived = time.perf_counter()
         content_type = headers.get(b"content-type", b"").decode("latin-1")
         if len(body) <= _QUICK_BYTES:
@@ -146,15 +150,20 @@ class Application:
             raise rejections.draining()
 
     async def _look_up(self, scope: Scope, send: Send) -> None:
+        request_id = b""
         try:
-            status, kind, body = self._page(scope)
+            headers = read_headers(scope["headers"])
+            request_id = request_id_of(headers) or self._next_id()
+            status, kind, body = self._page(scope, headers)
         except RequestError as refusal:
-            await self._refuse(None, refusal, self._next_id(), 0.0, send)
-            return
-        await _send(send, status, [(b"content-type", kind.encode())], body)
+            await self._refuse(None, refusal, request_id or self._next_id(), 0.0, send)
+        except Exception as error:  # noqa: BLE001  # a page that fails is answered, too
+            _LOG.error("failed over request %s", request_id.decode(), exc_info=error)
+            await self._refuse(None, rejections.broken(), request_id, 0.0, send)
+        else:
+            await _send(send, status, [(b"content-type", kind.encode())], body)
 
-    def _page(self, scope: Scope) -> Page:
-        headers = read_headers(scope["headers"])
+    def _page(self, scope: Scope, headers: Mapping[bytes, bytes]) -> Page:
         route = self._pages.find(scope["path"])
         if route is None:
             raise RejectedError(
@@ -174,8 +183,6 @@ class Application:
         head = [_JSON, (b"x-request-id", request_id)]
         if isinstance(refusal, RejectedError):
             head += refusal.headers
-        if refusal.status == 413:  # noqa: PLR2004  # what was not read of it is not to be read
-            head.append((b"connection", b"close"))
         await _send(send, refusal.status, head, body)
         self._tally.rejected(reason_of(refusal))
         if model is not None:

@@ -25,7 +25,7 @@ class GoneError(Exception):
 
 
 async def receive_body(receive: Receive, headers: Mapping[bytes, bytes], max_bytes: int, gate: Gate) -> bytes:
-    """Return the body, unzipped. Raises `RejectedError`, `RequestError`, and `GoneError`.
+    """Return the body as it was sent. Raises `RejectedError`, `RequestError`, and `GoneError`.
 
     What is held for all requests that are still arriving is bounded by the gate.
     """
@@ -40,8 +40,7 @@ async def receive_body(receive: Receive, headers: Mapping[bytes, bytes], max_byt
         body = await _rest_of(body, receive, max_bytes, gate)
     elif len(body) > max_bytes:
         raise _too_large(max_bytes)
-    encoding = headers.get(b"content-encoding")
-    return bytes(body) if encoding is None else _unzip(body, encoding, max_bytes)
+    return bytes(body)
 
 
 async def _rest_of(first: bytes, receive: Receive, max_bytes: int, gate: Gate) -> bytes:
@@ -62,7 +61,11 @@ async def _rest_of(first: bytes, receive: Receive, max_bytes: int, gate: Gate) -
     return bytes(body)
 
 
-def _unzip(body: bytes, encoding: bytes, max_bytes: int) -> bytes:
+def unzip(body: bytes, encoding: bytes, max_bytes: int) -> bytes:
+    """Return the body without its Content-Encoding. Raises `RejectedError` and `RequestError`.
+
+    Kilobytes can take as long as all that `max_bytes` allow: not to be called between two other requests.
+    """
     if encoding.strip().lower() in {b"", b"identity"}:
         return bytes(body)
     if encoding.strip().lower() != b"gzip":

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from serving.http.rejections import overloaded
+from serving.http.rejections import full
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -55,6 +55,6 @@ class _Held:
         """Hold so many bytes. Raises `RejectedError` where all bodies together would be too many."""
         grown = size_bytes - self.size_bytes
         if self.gate.held_bytes + grown > self.gate.most_bytes:
-            raise overloaded(self.gate.waiting)
+            raise full(self.gate.most_bytes)
         self.gate.held_bytes += grown
         self.size_bytes = size_bytes

@@ -36,8 +36,8 @@ class Doorkeeper:
         """Raise `RejectedError` for a host or an origin that is not ours, or without the token."""
         self.check_host(headers)
         if self.token is not None:
-            found = headers.get(b"authorization", b"")
-            if not hmac.compare_digest(found, b"Bearer " + self.token):
+            scheme, _, found = headers.get(b"authorization", b"").partition(b" ")
+            if not hmac.compare_digest(found, self.token) or scheme.lower() != b"bearer":
                 raise RejectedError(
                     401,
                     Reason.UNAUTHORIZED,

@@ -8,7 +8,7 @@ take nobody's place, and in the order in which they came, so that the last are t
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 ADMITTED = "greenroom.admitted"
 # As much as servers usually read of a head; uvicorn sets no bound on httptools.
 _MOST_HEAD_BYTES = 32 * 1024
+_WITHOUT_BODY = frozenset({b"GET", b"HEAD"})
 
 
 class GuardedProtocol(HttpToolsProtocol):
@@ -36,8 +37,15 @@ class GuardedProtocol(HttpToolsProtocol):
     settings: ClassVar[Settings]
     tally: ClassVar[WorkerTally]
 
+    # Of the request that is arriving: whether all of it is there, its head is, and how large that is so far.
     _is_whole = True
+    _has_head = False
     _head_bytes = 0
+    # Of the connection: whether a request began to arrive, and whether the head of one did.
+    _has_begun = _has_cycle = False
+    # Whether the connection is about to be closed, and what else comes is not read.
+    _is_deaf = False
+    _problem = 400, "The request is not HTTP as it has to be"
     _timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -52,24 +60,25 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Read what came, and start the clock of a request that is not whole."""
+        if self._is_deaf:
+            return
         super().data_received(data)
-        if self._is_whole:
-            if self._timer is not None:
-                self._timer.cancel()
-                self._timer = None
-        elif self._timer is None:
+        if not self._is_whole and self._timer is None and not self._is_deaf:
             self._arm()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Forget the clock."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        """Forget the clock, and the requests that wait for the answer to the one before them."""
+        self._disarm()
+        for cycle, _ in self.pipeline:
+            if cycle.scope.get(ADMITTED):
+                self.gate.leave()
+        self.pipeline.clear()
         super().connection_lost(exc)
 
     def on_message_begin(self) -> None:
         """Begin a request."""
-        self._is_whole = False
+        self._is_whole = self._has_head = False
+        self._has_begun = True
         self._head_bytes = 0
         super().on_message_begin()
 
@@ -83,38 +92,102 @@ class GuardedProtocol(HttpToolsProtocol):
         self._grow_head(len(name) + len(value))
         super().on_header(name, value)
 
+    def on_headers_complete(self) -> None:
+        """End its head, and let the application begin."""
+        upgrades = self.parser.should_upgrade()
+        if upgrades and self.parser.get_method() not in _WITHOUT_BODY:
+            self._fail(400, "This endpoint speaks HTTP/1.1 alone; ask it without Upgrade")
+        super().on_headers_complete()
+        self._has_head = self._has_cycle = True
+        if upgrades or self.expect_100_continue:
+            # What comes next could be of the protocol asked for, or the body that nobody waits for any more.
+            self.cycle.keep_alive = False
+
     def on_message_complete(self) -> None:
         """End a request, and let it in or not."""
         self._is_whole = True
+        self._disarm()
         if not self.cycle.response_complete:
             self.scope[ADMITTED] = self.gate.admit()  # type: ignore[literal-required]
         super().on_message_complete()
 
+    def on_response_complete(self) -> None:
+        """Go on with the next request, or close where the next is not to be read."""
+        is_last = not self.pipeline
+        super().on_response_complete()
+        if self._is_deaf and is_last:
+            self.transport.close()
+
+    def send_400_response(self, msg: str) -> None:  # noqa: ARG002  # ours says more
+        """Turn away what cannot be parsed; called by uvicorn for whatever is raised over it."""
+        self._turn_away(self._problem[0], Reason.BAD_REQUEST, self._problem[1])
+
     def _grow_head(self, size_bytes: int) -> None:
         self._head_bytes += size_bytes
-        if self._head_bytes > _MOST_HEAD_BYTES and not self.transport.is_closing():
-            self._turn_away(431, Reason.BAD_REQUEST, "The head of the request is too large")
+        if self._head_bytes > _MOST_HEAD_BYTES:
+            self._fail(431, "The head of the request is too large")
+
+    def _fail(self, status: int, message: str) -> NoReturn:
+        """End the work of the parser, whereupon uvicorn calls `send_400_response`."""
+        self._problem = status, message
+        raise _UnreadableError
 
     def _arm(self) -> None:
         self._timer = self.loop.call_later(self.settings.read_timeout_s, self._give_up)
+
+    def _disarm(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
     def _give_up(self) -> None:
         self._timer = None
         if self._is_whole or self.transport.is_closing():
             return
+        if not self._has_begun:
+            self.transport.close()  # nothing was asked
+            return
+        if self.pipeline or not (self._has_head or self._is_next()):
+            self._arm()  # it is slow because the one before it is not answered yet
+            return
         within = f"{self.settings.read_timeout_s:g} s"
         self._turn_away(408, Reason.SLOW_CLIENT, f"The request was not whole within {within}")
 
+    def _is_next(self) -> bool:
+        """Whether what is written now is the answer to the request that is arriving, and to no other."""
+        if self.pipeline:
+            return False
+        if self._has_head:
+            return not self.cycle.response_started
+        return not self._has_cycle or self.cycle.response_complete
+
     def _turn_away(self, status: int, reason: Reason, message: str) -> None:
-        self.tally.rejected(reason)
-        body = write_refusal(RejectedError(status, reason, message), "")
-        phrase = HTTPStatus(status).phrase
-        head = (
-            f"HTTP/1.1 {status} {phrase}\r\ncontent-type: application/json\r\n"
-            f"content-length: {len(body)}\r\nconnection: close\r\n\r\n"
-        )
-        self.transport.write(head.encode() + body)
+        self._is_deaf = True
+        self._disarm()
+        if not self._has_head:  # otherwise the application counts it, which finds its client gone
+            self.tally.rejected(reason)
+        if self._is_next():
+            self.transport.write(_answer(RejectedError(status, reason, message)))
+        elif self.pipeline or not self._has_head:
+            # Others are to be answered first, for whom this would be taken: it gets no answer but the end.
+            if self._has_head:
+                self.pipeline.popleft()
+            return
         self.transport.close()
+
+
+class _UnreadableError(Exception):
+    """A request is not to be read any further."""
+
+
+def _answer(refusal: RejectedError) -> bytes:
+    body = write_refusal(refusal, "")
+    again = "retry-after: 1\r\n" if refusal.status == HTTPStatus.SERVICE_UNAVAILABLE else ""
+    head = (
+        f"HTTP/1.1 {refusal.status} {HTTPStatus(refusal.status).phrase}\r\ncontent-type: application/json\r\n"
+        f"content-length: {len(body)}\r\n{again}connection: close\r\n\r\n"
+    )
+    return head.encode() + body
 
 
 def guarded(gate: Gate, settings: Settings, tally: WorkerTally) -> type[GuardedProtocol]:

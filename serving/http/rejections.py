@@ -46,6 +46,12 @@ def draining() -> RejectedError:
     return RejectedError(503, Reason.DRAINING, "The endpoint is about to stop", [(b"retry-after", b"1")])
 
 
+def full(max_bytes: int) -> RejectedError:
+    """Say that the bodies that are arriving take as much memory as they may."""
+    message = f"Bodies of {max_bytes:,} bytes are arriving at this worker already, which is as much as may"
+    return RejectedError(503, Reason.OVERLOAD, f"{message}. Ask again in a second", [(b"retry-after", b"1")])
+
+
 def not_ready(model: str, why: str) -> RejectedError:
     """Say that there is no version of a model to answer with."""
     return RejectedError(

@@ -68,15 +68,21 @@ class ThroughMlflow:
         return False
 
     def answer(self, asked: Body) -> Answer:
-        """Read and predict by MLflow. Raises `RequestError`, which repeats nothing that MLflow says."""
+        """Read and predict by MLflow. Raises `RequestError`, which repeats nothing that MLflow says.
+
+        What the code of the model raises, it raises, too: that is no fault of the request.
+        """
         from mlflow.exceptions import MlflowException
         from mlflow.pyfunc import scoring_server
 
         schema = self.model.metadata.get_input_schema()
+        watched = _Watched(self.model)
         try:
             with self.lock:  # who knows whether its code bears two threads
-                found = scoring_server.invocations(asked.body, asked.content_type, self.model, schema)
+                found = scoring_server.invocations(asked.body, asked.content_type, watched, schema)
         except MlflowException as error:
+            if watched.raised is not None:
+                raise watched.raised from None
             raise RequestError(
                 f"MLflow does not take this request for the model ({error.error_code}); the columns it"
                 " takes are under /docs"
@@ -90,6 +96,25 @@ class ThroughMlflow:
         predictions = said.get("predictions") if isinstance(said, dict) else None
         rows = len(predictions) if isinstance(predictions, list) else 1
         return Answer(orjson.dumps(said), rows)  # which has null for NaN, as JSON has to
+
+
+class _Watched:
+    """A model for one request, which keeps what it raised: MLflow blames the request for it."""
+
+    def __init__(self, model: Any) -> None:
+        self._model, self.metadata = model, model.metadata
+        self.raised: Exception | None = None
+
+    def predict(self, data: Any, params: dict[str, Any] | None = None) -> Any:
+        from mlflow.exceptions import MlflowException
+
+        try:
+            return self._model.predict(data, params=params)
+        except MlflowException:
+            raise  # which is how MLflow says that columns or parameters are not those of the signature
+        except Exception as error:
+            self.raised = error
+            raise
 
 
 class Lenient:
