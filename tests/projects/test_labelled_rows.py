@@ -373,8 +373,8 @@ def test_a_set_that_is_gone_says_so(data: Data) -> None:
         " is left there and train again, which writes them anew"
     )
     bucket, _, prefix = found.uri.removeprefix("s3://").partition("/")
-    for each in data.client.list_objects_v2(Bucket=bucket, Prefix=f"{prefix}/")["Contents"]:
-        data.client.delete_object(Bucket=bucket, Key=each["Key"])
+    for left in data.client.list_objects_v2(Bucket=bucket, Prefix=f"{prefix}/")["Contents"]:
+        data.client.delete_object(Bucket=bucket, Key=left["Key"])
     with pytest.raises(ProjectError, match=f"The rows of {TWO_DAYS} under {found.uri} are gone: "):
         open_set(found.uri, found.digest, found.part, data.environment)
     anew = read(data, "s3://greenroom/labelled/gone").labelled

@@ -207,11 +207,11 @@ def _only_mlflow_refuses(row: dict[str, Any]) -> bool:
 
 def test_everything_usual_is_answered_by_both(plain: Doors, typed: Doors, classes: Doors) -> None:
     """So that the properties above do not hold because one of the two refuses everything."""
-    rows = [
+    rows: list[dict[str, Any]] = [
         {"carrier": "AA", "distance": 1.5, "temp": -2.0, "origin": "é"},
         {"carrier": "a:b", "distance": 1e300, "temp": None, "origin": "nobody"},
     ]
-    others = [
+    others: list[dict[str, Any]] = [
         {"flag": True, "count": 2**53 + 1, "small": -7, "ratio": 0.1, "maybe": None, "carrier": "AA"},
         {"flag": False, "count": -1, "small": 7, "ratio": 1e-45, "maybe": 2.5, "carrier": "B6"},
     ]

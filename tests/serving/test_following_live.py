@@ -91,6 +91,13 @@ def back_to_first(show: Show, endpoint: Endpoint) -> None:
     endpoint.wait_until("a rollback", version=1)
 
 
+def test_another_worker_costs_little_memory_while_it_is_idle(endpoint: Endpoint) -> None:
+    requests.post(f"{endpoint.url}/invocations", json=ROW, timeout=10)
+    private = [worker.memory_full_info().uss / 2**20 for worker in endpoint.workers()]
+    assert len(private) == 2
+    assert max(private) < 40, f"{private} MiB that no other process shares"
+
+
 def test_promotions_and_rollbacks_reach_clients_and_fail_no_request(show: Show, endpoint: Endpoint) -> None:
     with asking(endpoint, BODY) as heard:
         for swap in range(SWAPS):
@@ -109,13 +116,6 @@ def test_promotions_and_rollbacks_reach_clients_and_fail_no_request(show: Show, 
     swaps = [f'greenroom_serving_model_version{{model="{show.model}",worker="{w}"}}' for w in (0, 1)]
     metrics = endpoint.metrics()
     assert [metrics[name] for name in swaps] == [1, 1]
-
-
-def test_another_worker_costs_little_memory(endpoint: Endpoint) -> None:
-    requests.post(f"{endpoint.url}/invocations", json=ROW, timeout=10)
-    private = [worker.memory_full_info().uss / 2**20 for worker in endpoint.workers()]
-    assert len(private) == 2
-    assert max(private) < 40, f"{private} MiB that no other process shares"
 
 
 def test_a_worker_that_is_killed_takes_only_its_own_requests_with_it(show: Show, endpoint: Endpoint) -> None:
