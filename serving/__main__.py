@@ -36,11 +36,11 @@ def _start(options: argparse.Namespace) -> int:
         settings = settings_of(options, os.environ)
         paths = view_paths(settings, os.environ)
         listener = listen(settings.host, settings.port)
+        code = first_views(settings, paths, os.environ)
     except SettingsError as error:
         return _fail(error, 2)
     except (AddressError, ServingError) as error:
         return _fail(error, 1)
-    code = first_views(settings, paths, os.environ)
     if code:
         return code
     if options.server == "mlflow":

@@ -37,6 +37,11 @@ def add_start_options(verb: argparse.ArgumentParser) -> None:
     verb.add_argument(
         "--behind-proxy", action="store_true", help="a proxy asks who it is, so no token is needed here"
     )
+    verb.add_argument(
+        "--offline",
+        action="store_true",
+        help="serve the versions in the cache for good, as in a container of `build`; no registry is asked",
+    )
 
 
 def settings_of(options: argparse.Namespace, environment: Mapping[str, str]) -> Settings:
@@ -47,6 +52,7 @@ def settings_of(options: argparse.Namespace, environment: Mapping[str, str]) -> 
         token=environment.get(TOKEN) or None,
         behind_proxy=options.behind_proxy,
         lenient=options.compat == "mlflow",
+        offline=options.offline,
         **{name: getattr(options, name) for name, _, _ in _OPTIONS},
     )
 

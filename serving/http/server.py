@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from gunicorn.app.base import BaseApplication
@@ -47,6 +47,8 @@ class Plan:
     def of(cls, settings: Settings, views: Sequence[Path], listener: socket.socket) -> Plan:
         """Make a plan. There are slots for twice the workers: on a reload, old and new ones run at once."""
         tallies = Tallies.create(2 * settings.workers, settings.models)
+        # Port 0 was whichever is free; the settings of a plan name the one that it became.
+        settings = replace(settings, port=listener.getsockname()[1])
         return cls(settings, tuple(views), tallies, listener)
 
 
@@ -84,23 +86,26 @@ class _Endpoint(BaseApplication):  # type: ignore[misc]  # gunicorn ships no typ
         return None  # each worker makes its own
 
     def run(self) -> None:
-        _Arbiter(self, _Follower(self.plan.settings.models)).run()
+        settings = self.plan.settings
+        _Arbiter(self, None if settings.offline else _Follower(settings.models)).run()
 
 
 class _Arbiter(Arbiter):  # type: ignore[misc]  # gunicorn ships no types
-    def __init__(self, application: _Endpoint, follower: _Follower) -> None:
+    def __init__(self, application: _Endpoint, follower: _Follower | None) -> None:
         self._follower = follower
         super().__init__(application)
 
     def manage_workers(self) -> None:
         """Keep the follower alive, too; called each second."""
         super().manage_workers()
-        self._follower.keep()
+        if self._follower is not None:
+            self._follower.keep()
 
     def stop(self, graceful: bool = True) -> None:  # noqa: FBT001, FBT002  # gunicorn's signature
         """End the workers, then the follower."""
         super().stop(graceful)
-        self._follower.stop()
+        if self._follower is not None:
+            self._follower.stop()
 
 
 class _Follower:

@@ -32,10 +32,17 @@ def first_views(settings: Settings, paths: Sequence[Path], environment: Mapping[
     """See that there is a version of each model to serve; return the exit code of whoever found none.
 
     What was served before is served again at once; only what is not known here waits for the registry.
+    Raises `ServingError` where it is not to be asked.
     """
     unknown = [n for n, p in zip(settings.models, paths, strict=True) if not _has_version(read_view(p))]
     if not unknown:
         return 0
+    if settings.offline:
+        where = paths[settings.models.index(unknown[0])]
+        raise ServingError(
+            f"No version of {unknown[0]} is known here, and --offline asks no registry: expected the view"
+            f" {where}. Start without it once, or from the folder that `build` wrote"
+        )
     command = [sys.executable, "-m", "serving.following", *unknown, "--once"]
     return subprocess.run(command, env=dict(environment), check=False).returncode
 
