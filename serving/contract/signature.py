@@ -53,6 +53,11 @@ class InputColumn:
         """Whether any number (or, with codes, any text) or null will do, which is nearly always so."""
         return self.kind in {Kind.DOUBLE, Kind.FLOAT, Kind.STRING}
 
+    @property
+    def categories(self) -> tuple[str, ...]:
+        """The texts seen in training, none for a column of numbers."""
+        return tuple(text for text in self.codes or () if text is not None)
+
 
 @dataclass(frozen=True)
 class Signature:

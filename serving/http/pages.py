@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
-from serving.http import describe
 from serving.watching.exposition import render
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from serving.http.describe import Describer
     from serving.http.stage import Stage, Standing
     from serving.watching.tally import Tallies
 
@@ -36,7 +36,9 @@ class Route:
 class Pages:
     """The pages of one worker, by their paths."""
 
-    def __init__(self, stage: Stage, tallies: Tallies, *, is_draining: Callable[[], bool]) -> None:
+    def __init__(
+        self, stage: Stage, tallies: Tallies, describer: Describer, *, is_draining: Callable[[], bool]
+    ) -> None:
         self._stage, self._tallies, self._is_draining = stage, tallies, is_draining
         mlflow = version_of("mlflow").encode()
         alive = Route(lambda _: (_OK, _JSON, b"\n"), is_for_probes=True)
@@ -46,8 +48,8 @@ class Pages:
             "/version": Route(lambda _: (_OK, _JSON, mlflow), is_for_probes=True),
             "/ready": Route(self._ready, is_for_probes=True),
             "/metrics": Route(self._metrics),
-            "/openapi.json": Route(lambda _: (_OK, _JSON, orjson.dumps(describe.openapi(stage.standings)))),
-            "/docs": Route(lambda _: (_OK, "text/html; charset=utf-8", describe.page(stage.standings))),
+            "/openapi.json": Route(lambda _: (_OK, _JSON, describer.openapi(stage.standings))),
+            "/docs": Route(lambda _: (_OK, "text/html; charset=utf-8", describer.page(stage.standings))),
         }
 
     def find(self, path: str) -> Route | None:

@@ -14,6 +14,7 @@ from uvicorn_worker import UvicornWorker
 
 from serving.http.app import Application
 from serving.http.aside import Aside
+from serving.http.describe import Describer
 from serving.http.gate import Gate
 from serving.http.heads import Doorkeeper
 from serving.http.pages import Pages
@@ -59,7 +60,8 @@ class EndpointWorker(UvicornWorker):  # type: ignore[misc]  # uvicorn-worker shi
         gate = Gate(plan.settings.max_waiting, plan.settings.max_held_bytes)
         stage = Stage(plan.settings.models, plan.views, tally, lenient=plan.settings.lenient)
         aside = Aside(plan.settings.threads, plan.settings.deadline_s, gate)
-        pages = Pages(stage, plan.tallies, is_draining=lambda: application.is_draining)
+        describer = Describer(plan.settings)
+        pages = Pages(stage, plan.tallies, describer, is_draining=lambda: application.is_draining)
         token = plan.settings.token.encode() if plan.settings.token else None
         doorkeeper = Doorkeeper(plan.settings.hosts, token)
         application = Application(plan.settings, stage, doorkeeper, gate, aside, tally, pages)

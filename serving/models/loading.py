@@ -17,7 +17,7 @@ from serving.contract.refusals import RequestError
 from serving.contract.signature import Signature
 from serving.models.evaluator import choose_evaluator
 from serving.models.served import BoosterModel, Explainer, Version
-from serving.models.through_mlflow import Lenient, ThroughMlflow
+from serving.models.through_mlflow import Lenient, ThroughMlflow, read_example
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
     from serving.models.served import ServedModel
 
-_EXAMPLE = "serving_input_example.json"
 _MOST_ROWS = 1_000_000
 
 
@@ -60,7 +59,8 @@ def load_booster(folder: Path, version: Version) -> BoosterModel:
         signature = Signature.of(json.loads(mlmodel["signature"]["inputs"]), categories)
     except ValueError as error:
         raise ArtifactError(f"{what} cannot be served: {error}") from error
-    example = _read_example(folder, signature, what)
+    body = read_example(folder)
+    example = _rows_of(body, signature, what)
     evaluator = choose_evaluator(booster, example)
     recorded = (mlmodel.get("metadata") or {}).get("example_predictions")
     found = evaluator.predict(example)
@@ -69,13 +69,11 @@ def load_booster(folder: Path, version: Version) -> BoosterModel:
             f"{what} answers its own example otherwise than it did when it was logged; XGBoost may differ."
             " Train it again with the packages that run here, or serve it with those it was trained with"
         )
-    return BoosterModel(version, signature, evaluator, Explainer(booster))
+    return BoosterModel(version, signature, evaluator, Explainer(booster), body)
 
 
-def _read_example(folder: Path, signature: Signature, what: str) -> npt.NDArray[np.float32]:
-    try:
-        body = (folder / _EXAMPLE).read_bytes()
-    except FileNotFoundError:
+def _rows_of(body: bytes | None, signature: Signature, what: str) -> npt.NDArray[np.float32]:
+    if body is None:
         return np.full((1, len(signature.columns)), math.nan, np.float32)
     try:
         # MLflow writes a missing number as NaN, which is not JSON; orjson writes NaN as null.

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from serving.contract.answers import write_predictions
-from serving.contract.refusals import RequestError
 from serving.contract.requests import read_request
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     import numpy.typing as npt
 
     from serving.contract.asked import Asked
@@ -41,12 +42,29 @@ class Answer:
     rows: int
 
 
+@dataclass(frozen=True)
+class Description:
+    """What clients are told of a version: what it takes, and the JSON body that was logged as an example.
+
+    `signature` is None where MLflow reads the requests; then `inputs` are the columns of its signature, each
+    with `name`, `type` and `required`, as far as it has any.
+    """
+
+    signature: Signature | None
+    example: bytes | None
+    inputs: Sequence[Mapping[str, Any]] = ()
+
+
 class ServedModel(Protocol):
     """A loaded version. Reading and answering are apart: what is read says how long an answer will take."""
 
     @property
     def version(self) -> Version:
         """Which one it is."""
+
+    @property
+    def description(self) -> Description:
+        """What its clients are told."""
 
     def read(self, content_type: str, body: bytes, limits: Limits) -> Any:
         """Read the rows of a request. Raises `RequestError`."""
@@ -66,6 +84,12 @@ class BoosterModel:
     signature: Signature
     evaluator: Evaluator
     explainer: Explainer
+    example: bytes | None = None
+
+    @property
+    def description(self) -> Description:
+        """What its clients are told."""
+        return Description(self.signature, self.example)
 
     def read(self, content_type: str, body: bytes, limits: Limits) -> Asked:
         """Read the rows of a request. Raises `RequestError`."""
@@ -94,14 +118,13 @@ class Explainer:
         self._lock = threading.Lock()
 
     def explain(self, matrix: npt.NDArray[np.float32], signature: Signature) -> list[dict[str, object]]:
-        """Return base and contributions for each row. Raises `RequestError` for a number beyond float32."""
+        """Return base and contributions for each row."""
         import xgboost as xgb
 
-        infinite = np.flatnonzero(np.isinf(matrix).any(axis=1))
-        if len(infinite):
-            raise RequestError(
-                f"Row {int(infinite[0])} holds a number beyond 32 bits, which cannot be explained"
-            )
+        # Infinity is scored, and XGBoost explains finite rows only. The largest float32 goes every way that
+        # infinity goes: a split asks whether a value is below a finite one.
+        most = np.finfo(np.float32).max
+        matrix = np.clip(matrix, -most, most)
         names = [column.name for column in signature.columns]
         with self._lock:
             if self._copy is None:

@@ -17,7 +17,7 @@ import orjson
 from registry import ArtifactError
 from serving.contract.refusals import RequestError
 from serving.contract.requests import media_type
-from serving.models.served import Answer
+from serving.models.served import Answer, Description
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -25,6 +25,20 @@ if TYPE_CHECKING:
     from serving.contract.asked import Asked
     from serving.contract.limits import Limits
     from serving.models.served import BoosterModel, Version
+
+
+_EXAMPLE = "serving_input_example.json"
+# MLflow writes what JSON has no word for. Beyond float32 is infinite, too.
+_CONSTANTS = {"NaN": None, "Infinity": sys.float_info.max, "-Infinity": -sys.float_info.max}
+
+
+def read_example(folder: Path) -> bytes | None:
+    """Return the body that was logged with an artifact as an example, as JSON; None where there is none."""
+    try:
+        written = (folder / _EXAMPLE).read_bytes()
+        return orjson.dumps(json.loads(written, parse_constant=_CONSTANTS.__getitem__))
+    except (FileNotFoundError, ValueError, orjson.JSONEncodeError):
+        return None  # or none that can be sent
 
 
 @dataclass(frozen=True)
@@ -41,7 +55,14 @@ class ThroughMlflow:
 
     version: Version
     model: Any
+    example: bytes | None = None
     lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def description(self) -> Description:
+        """What its clients are told."""
+        schema = self.model.metadata.get_input_schema()
+        return Description(None, self.example, schema.to_dict() if schema is not None else ())
 
     @classmethod
     def load(cls, folder: Path, version: Version) -> ThroughMlflow:
@@ -56,7 +77,7 @@ class ThroughMlflow:
             raise ArtifactError(
                 f"{version.model} version {version.number} cannot be loaded: {type(error).__name__}"
             ) from error
-        return cls(version, model)
+        return cls(version, model, read_example(folder))
 
     def read(self, content_type: str, body: bytes, limits: Limits) -> Body:  # noqa: ARG002  # MLflow knows none
         """Keep the body for MLflow to read. Raises `RequestError` for a media type that it would not."""
@@ -123,6 +144,11 @@ class Lenient:
     def __init__(self, model: BoosterModel, folder: Path) -> None:
         self.model, self.version = model, model.version
         self._mlflow = ThroughMlflow.load(folder, model.version)
+
+    @property
+    def description(self) -> Description:
+        """What its clients are told: the contract, which is read best and quickest."""
+        return self.model.description
 
     def read(self, content_type: str, body: bytes, limits: Limits) -> Asked | Body:
         """Read the rows of a request, or keep its body where only MLflow would read it."""

@@ -68,12 +68,12 @@ class Endpoint:
 
 @contextmanager
 def serving(
-    folder: Path, environment: Mapping[str, str], model: str, *options: str, wait: bool = True
+    folder: Path, environment: Mapping[str, str], models: str, *options: str, wait: bool = True
 ) -> Iterator[Endpoint]:
     """Run `python -m serving start` on a free port for the length of a block, and wait until it answers."""
     folder.mkdir(parents=True, exist_ok=True)
     log = folder / "endpoint.log"
-    command = [sys.executable, "-m", "serving", "start", model, *options, "--port", "0"]
+    command = [sys.executable, "-m", "serving", "start", *models.split(), *options, "--port", "0"]
     with log.open("ab") as written:
         process = subprocess.Popen(
             command,
