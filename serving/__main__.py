@@ -8,12 +8,18 @@ import json
 import os
 import sys
 from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
 from serving.options import add_start_options, settings_of
+
+if TYPE_CHECKING:
+    from typing import Literal
 
 _EXAMPLES = """examples:
   python -m serving start flight-delay --workers 2
   python -m serving start flight-delay diamond-price --port 8080
+  python -m serving build flight-delay --out image && docker build -t flight-delay image
   python -m serving smoke flight_delay/predictions --date 2013-07-01 --url http://127.0.0.1:5001
 
 settings are environment variables: docs/settings.md"""
@@ -36,12 +42,16 @@ def _start(options: argparse.Namespace) -> int:
         settings = settings_of(options, os.environ)
         paths = view_paths(settings, os.environ)
         listener = listen(settings.host, settings.port)
-        code = first_views(settings, paths, os.environ)
     except SettingsError as error:
         return _fail(error, 2)
     except (AddressError, ServingError) as error:
         return _fail(error, 1)
+    try:
+        code = first_views(settings, paths, os.environ)
+    except ServingError as error:
+        code = _fail(error, 1)
     if code:
+        listener.close()
         return code
     if options.server == "mlflow":
         listener.close()
@@ -54,6 +64,54 @@ def _start(options: argparse.Namespace) -> int:
     host, port = listener.getsockname()[:2]
     print(f"Serving {', '.join(settings.models)} at http://{host}:{port}", flush=True)
     run(Plan.of(settings, paths, listener))
+    return 0
+
+
+def _build(options: argparse.Namespace) -> int:
+    from registry import prepare_client
+
+    prepare_client(os.environ)
+    from registry import NothingOnStageError, RegistryError, RegistryUnavailableError, UnknownVersionError
+    from serving.errors import ServingError
+
+    try:
+        return _write_container(options)
+    except NothingOnStageError as error:
+        return _fail(error, 4)
+    except UnknownVersionError as error:
+        return _fail(error, 2)
+    except RegistryUnavailableError as error:
+        return _fail(error, 75)
+    except (ServingError, RegistryError, OSError) as error:
+        return _fail(error, 1)
+
+
+def _write_container(options: argparse.Namespace) -> int:
+    import registry
+    from registry.formats import format_of
+    from serving.container.context import Subject, check_free, write_context
+    from serving.errors import ServingError
+
+    check_free(options.out)
+    at = registry.connect(os.environ)
+    found = registry.resolve(at, f"models:/{options.model}/Production")
+    if options.version not in {None, found.version}:
+        raise ServingError(
+            f"{found.name} version {options.version} is not in Production, version {found.version} is. Only"
+            " what is in Production goes into an image: roll back to it first, or leave --version out"
+        )
+    folder = registry.fetch(at, found)
+    manifest = registry.Manifest.of(folder)
+    form = format_of(folder, manifest)
+    if form not in at.formats:
+        raise ServingError(
+            f"{found.name} version {found.version} is in the format {form!r}, and GREENROOM_ARTIFACT_FORMATS"
+            f" allows {', '.join(at.formats)} here"
+        )
+    kind = cast('Literal["xgboost", "pyfunc"]', form)  # as those of the registry are
+    write_context(options.out, Subject(found.name, found.version, folder, manifest, kind))
+    print(f"Wrote {options.out}: {found.name} version {found.version}, artifact {manifest.digest}")
+    print(f"Build the image: docker build -t {found.name}:{found.version} {options.out}")
     return 0
 
 
@@ -131,6 +189,15 @@ def _parser() -> argparse.ArgumentParser:
     )
     add_start_options(verb)
     verb.set_defaults(run=_start)
+    verb = verbs.add_parser(
+        "build", allow_abbrev=False, help="write what an image of the version in Production is built from"
+    )
+    verb.add_argument("model", metavar="MODEL", help="as registered")
+    verb.add_argument("--out", type=Path, required=True, metavar="FOLDER", help="a new folder")
+    verb.add_argument(
+        "--version", type=_count, metavar="N", help="write it only if this version is in Production"
+    )
+    verb.set_defaults(run=_build)
     verb = verbs.add_parser(
         "smoke", allow_abbrev=False, help="send real rows, and compare with the batch predictions"
     )
