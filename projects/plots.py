@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 _SIZE_INCHES = (6.0, 4.5)
 _MOST_SLICES = 40
+# Where both versions say the same, both are to be seen.
+_LINES = ("-", "--")
 
 
 def importance(booster: xgb.Booster) -> Figure:
@@ -66,14 +68,14 @@ def _of_classes(label: Floats, predictions: Mapping[str, Floats]) -> dict[str, F
         axes.plot([0, 1], [0, 1], color="#a0aec0", linewidth=1, linestyle="--")
     # What calling every row positive comes to.
     pr_axes.axhline(float(label.mean()), color="#a0aec0", linewidth=1, linestyle="--")
-    for name, predicted in predictions.items():
+    for (name, predicted), line in zip(predictions.items(), _LINES, strict=False):
         curve = roc_curve(label, predicted)
-        roc_axes.plot(curve.x, curve.y, label=name)
+        roc_axes.plot(curve.x, curve.y, linestyle=line, label=name)
         curve = precision_recall_curve(label, predicted)
-        pr_axes.plot(curve.x, curve.y, label=name)
+        pr_axes.plot(curve.x, curve.y, linestyle=line, label=name)
         bins = calibration_curve(label, predicted)
-        calibration_axes.plot(bins.predicted, bins.observed, marker="o", label=name)
-        scores_axes.hist(predicted, bins=50, range=(0, 1), histtype="step", label=name)
+        calibration_axes.plot(bins.predicted, bins.observed, marker="o", linestyle=line, label=name)
+        scores_axes.hist(predicted, bins=50, range=(0, 1), histtype="step", linestyle=line, label=name)
     # From 0, whatever was found, so that the plots of two runs can be laid side by side.
     pr_axes.set_ylim(0, 1.05)
     for axes in (roc_axes, pr_axes, calibration_axes, scores_axes):
@@ -90,11 +92,18 @@ def _of_numbers(label: Floats, predictions: Mapping[str, Floats]) -> dict[str, F
     off = np.concatenate([predicted - label for predicted in predictions.values()])
     farthest = float(np.quantile(np.abs(off), 0.99)) or 1.0
     calibration_axes.plot([least, most], [least, most], color="#a0aec0", linewidth=1, linestyle="--")
-    for name, predicted in predictions.items():
+    for (name, predicted), line in zip(predictions.items(), _LINES, strict=False):
         bins = calibration_curve(label, predicted)
-        calibration_axes.plot(bins.predicted, bins.observed, marker="o", label=name)
-        errors_axes.hist(predicted - label, bins=60, range=(-farthest, farthest), histtype="step", label=name)
-        scores_axes.hist(predicted, bins=50, range=(least, most), histtype="step", label=name)
+        calibration_axes.plot(bins.predicted, bins.observed, marker="o", linestyle=line, label=name)
+        errors_axes.hist(
+            predicted - label,
+            bins=60,
+            range=(-farthest, farthest),
+            histtype="step",
+            linestyle=line,
+            label=name,
+        )
+        scores_axes.hist(predicted, bins=50, range=(least, most), histtype="step", linestyle=line, label=name)
     scores_axes.hist(label, bins=50, range=(least, most), histtype="step", color="#a0aec0", label="label")
     for axes in (calibration_axes, errors_axes, scores_axes):
         axes.legend(frameon=False)
