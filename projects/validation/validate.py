@@ -58,7 +58,7 @@ def validate_version(project: Project, version: int, window: Window | None, at: 
         scorers = {role: _load(role, version, at) for role, version in versions.items()}
         label, predictions = _score(scorers, rows, at)
         at.progress("Judging", 0, 1)
-        columns = _columns(project, labelled)
+        columns = columns_of(project, labelled)
         sample = Sample(label, predictions["candidate"], predictions.get("champion"), columns.pop(DAY, None))
         bands = {name: edges for name, edges in project.slices.items() if edges is not None}
         try:
@@ -143,8 +143,8 @@ def _some(project: Project, rows: Rows) -> pa.Table:
     return some.slice(0, ROWS)
 
 
-def _columns(project: Project, labelled: LabelledSet) -> dict[str, Column]:
-    """Read what the rows are sliced by, and the day of each, which is its block."""
+def columns_of(project: Project, labelled: LabelledSet) -> dict[str, Column]:
+    """Read what rows are sliced by, and the day of each, which is its block; all (rows,)."""
     wanted = [name for name in project.slices if name != MONTH or name in project.features]
     timed = project.time is not None
     parts: dict[str, list[Column]] = {name: [] for name in [*wanted, *([DAY] if timed else [])]}

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from evidence import METRICS, Resampling, Sample, cut_bands, estimate, measure, measure_slices
+from evidence import METRICS, Gate, Resampling, Sample, cut_bands, estimate, judge, measure, measure_slices
 
 NAN = float("nan")
 
@@ -88,6 +88,16 @@ def test_why_a_slice_is_too_small(label: Any, blocks: Any, reason: str) -> None:
     rows = Sample(label.astype(np.float64), np.linspace(0, 1, 200), None, blocks)
     [found] = measure_slices({"auc": METRICS["auc"]}, rows, {"all": np.full(200, "yes")})
     assert found.reasons == {"auc": reason}
+
+
+def test_a_slice_of_three_rows_is_counted_and_not_judged() -> None:
+    rows = sample()
+    column = np.array(["UA"] * 1_997 + ["OO"] * 3)
+    found = measure({"auc": METRICS["auc"]}, rows, {"carrier": column})
+    assert found.slices[1].reasons == {"auc": "3 rows, expected at least 100"}
+    [result] = judge([Gate(metric="auc", slice="carrier", at_least=0.5)], found)
+    assert result.passed
+    assert result.sentence.endswith("; 1 of 2 cannot be judged")
 
 
 def test_a_column_of_too_many_values_is_refused() -> None:

@@ -23,7 +23,8 @@ from projects.flight_delay import dataset
 from projects.parts import Window
 from projects.rows.delivery import Delivery, deliver
 from projects.rows.labelled import LabelledSet, find_or_write, open_set
-from projects.rows.labelling import LABEL
+from projects.rows.labelling import DAY, LABEL
+from projects.validation.validate import columns_of
 from storage import S3Settings, Store
 
 DAYS = ("2013-01-01", "2013-01-02")
@@ -133,6 +134,16 @@ def test_a_window_equals_a_plain_join(data: Data, delivered: str) -> None:
     for snapshot in rows.labelled.sources.values():
         assert len(snapshot.objects) == len(window.days)
         assert all(o.version_id for o in snapshot.objects)
+
+
+def test_rows_can_be_sliced_by_the_month_of_their_day(data: Data, delivered: str) -> None:
+    assert delivered
+    labelled = read(data, "s3://greenroom", Window(dt.date(2013, 1, 31), dt.date(2013, 2, 1))).labelled
+    project = replace(read_project("flight_delay"), slices={"month": None})
+    columns = columns_of(project, labelled)
+    assert columns.keys() == {"month", DAY}
+    assert {*columns["month"]} == {"2013-01", "2013-02"}
+    assert (columns["month"] == columns[DAY].astype(str).astype("U7")).all()
 
 
 def test_both_ends_of_a_window_belong_to_it(data: Data, delivered: str) -> None:

@@ -1,6 +1,8 @@
 """Training: the same bytes for the same rows and seed, and clear refusals."""
 
 import os
+import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -48,6 +50,28 @@ def test_another_process_gives_the_same_bytes() -> None:
         [sys.executable, "-c", asked], {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": "1"}
     )
     assert done.stdout.strip() == january.digest_of_training(), done.stderr
+
+
+def test_a_second_clone_gives_the_same_bytes(tmp_path: Path) -> None:
+    # The files that git knows of, and nothing that lies about in this one.
+    listed = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    for name in run_command(listed, os.environ).stdout.split("\0"):
+        if (REPOSITORY / name).is_file():
+            copy = tmp_path / name
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(REPOSITORY / name, copy)
+    asked = "import january, projects; print(projects.__file__, january.digest_of_training())"
+    done = subprocess.run(
+        [sys.executable, "-c", asked],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(tmp_path / "tests/projects")},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    here = str(tmp_path / "projects/__init__.py")
+    assert done.stdout.split() == [here, january.digest_of_training()], done.stderr
 
 
 def test_rounds_are_told_as_they_are_done() -> None:

@@ -51,6 +51,8 @@ def test_a_request_has_all_that_a_reviewer_needs(visitor: Visitor, content: Cont
         "Code version 8f56211c0de18f56211c0de18f56211c0de18f56",
         "training flight_delay features 5f1c5f1c",
         "version 1 was trained on it too",
+        "Quality of the data for validation: 8 of 28,124 rows are left out",
+        "Files of the validation: model_card.md",
         "The training run holds no report on the quality of its data.",
         "Changed Version 2 Version 1, in Production rounds 3 2",
         "3 more, the same in both",
@@ -66,6 +68,8 @@ def test_a_request_has_all_that_a_reviewer_needs(visitor: Visitor, content: Cont
     assert f"/#/models/flight-delay/versions/{candidate.version}" in page.links
     assert f"/#/experiments/0/runs/{candidate.run_id}" in page.links
     assert f"/#/experiments/0/runs/{champion.run_id}" in page.links
+    (card,) = (link for link in page.links if link.endswith("model_card.md"))
+    assert visitor.session.get(f"{visitor.server.url}{card}", timeout=30).text == "# flight-delay version 2\n"
     assert len(page.images) == 4
     for address in page.images:
         picture = visitor.session.get(f"{visitor.server.url}{address}", timeout=30)
