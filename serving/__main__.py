@@ -56,9 +56,9 @@ def _start(options: argparse.Namespace) -> int:
     if options.server == "mlflow":
         listener.close()
         run_mlflow(paths[0], settings, os.environ)
-    from serving.lean import import_xgboost
+    from serving.lean import leave_out_what_boosters_do_not_need
 
-    import_xgboost(os.environ)
+    leave_out_what_boosters_do_not_need(os.environ, lenient=settings.lenient)
     from serving.http.server import Plan, run
 
     host, port = listener.getsockname()[:2]
