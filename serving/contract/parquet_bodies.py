@@ -1,4 +1,4 @@
-"""Parquet bodies, as pandas and others write them; read only after their footer says how much they hold."""
+"""Parquet bodies, as pandas and others write them; read only once it is known how much they hold."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 
 from serving.contract.asked import Asked, check_rows
 from serving.contract.cells import encode_cells
+from serving.contract.parquet_pages import PagesError, uncompressed_bytes
 from serving.contract.refusals import Fault, Faults, RequestError, wrong_names
 from serving.contract.signature import EXPECTED, Kind
 
@@ -24,13 +25,14 @@ if TYPE_CHECKING:
 
 # What Arrow raises over bytes that are not what they should be. Its messages may repeat some of them.
 _UNREADABLE = (pa.ArrowException, OSError, UnicodeDecodeError)
+_UNREADABLE_PAGES = "The body is Parquet whose pages cannot be read"
 _TYPE_CHARACTERS = 30
 
 
 def read_parquet(body: bytes, signature: Signature, max_rows: int, max_bytes: int) -> Asked:
     """Read the rows of a Parquet body. Raises `RequestError`, naming the column where there is one.
 
-    `max_bytes` bounds what its pages are when they are uncompressed, as the footer has it.
+    `max_bytes` bounds what its pages are when they are uncompressed, by their own headers.
     """
     try:
         file = pq.ParquetFile(pa.BufferReader(body))
@@ -40,7 +42,10 @@ def read_parquet(body: bytes, signature: Signature, max_rows: int, max_bytes: in
     except _UNREADABLE:
         raise RequestError("The body is not Parquet: its footer cannot be read") from None
     check_rows(sum(group.num_rows for group in groups), max_rows)
-    uncompressed = sum(group.total_byte_size for group in groups)
+    try:
+        uncompressed = uncompressed_bytes(body)
+    except PagesError:
+        raise RequestError(_UNREADABLE_PAGES) from None
     if uncompressed > max_bytes:
         raise RequestError(
             f"The body is {uncompressed:,} bytes when it is uncompressed, expected at most {max_bytes:,}",
@@ -58,7 +63,7 @@ def read_parquet(body: bytes, signature: Signature, max_rows: int, max_bytes: in
         check_rows(len(table), max_rows)
         return Asked(_encode(table, signature))
     except _UNREADABLE:
-        raise RequestError("The body is Parquet whose pages cannot be read") from None
+        raise RequestError(_UNREADABLE_PAGES) from None
 
 
 def _encode(table: pa.Table, signature: Signature) -> npt.NDArray[np.float32]:
@@ -89,6 +94,7 @@ def _encode_texts(values: pa.ChunkedArray, codes: Mapping[str | None, float]) ->
         return np.full(len(values), np.nan)
     parts = [np.empty(0)]
     for chunk in values.chunks:
+        chunk.validate(full=True)  # Arrow does not look whether the places of a dictionary are in it
         # One more, for null, is at the end: where -1 is.
         found = np.array([*(codes.get(text, np.nan) for text in chunk.dictionary.to_pylist()), np.nan])
         parts.append(found[pc.fill_null(chunk.indices.cast(pa.int64()), -1).to_numpy()])
