@@ -215,8 +215,9 @@ def test_everything_usual_is_answered_by_both(plain: Doors, typed: Doors, classe
         {"flag": True, "count": 2**53 + 1, "small": -7, "ratio": 0.1, "maybe": None, "carrier": "AA"},
         {"flag": False, "count": -1, "small": 7, "ratio": 1e-45, "maybe": 2.5, "carrier": "B6"},
     ]
+    asked: list[tuple[Doors, list[dict[str, Any]]]] = [(plain, rows), (typed, others), (classes, rows)]
     for form in FORMS:
-        for doors, given_rows in ((plain, rows), (typed, others), (classes, rows)):
+        for doors, given_rows in asked:
             body = json.dumps(spell(given_rows, form, list(given_rows[0]))).encode()
             assert doors.compare(body) or "by value" in form, (form, given_rows)
     frame = pd.DataFrame(rows)
