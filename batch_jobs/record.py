@@ -22,7 +22,7 @@ from registry import RegistryError, RegistryUnavailableError, experiment_id, tra
 
 if TYPE_CHECKING:
     import datetime as dt
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from types import TracebackType
 
     from mlflow import MlflowClient
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from storage import Snapshot
 
 _ERROR_CHARACTERS = 4000  # of the 8000 that MLflow allows for a tag
+_COLLISIONS = 5  # lost races before a write is given up
 _DIGEST_CHARACTERS = 36  # what MLflow allows for a dataset; the whole digest is a tag
 
 
@@ -89,20 +90,34 @@ def _write_lineage(
         "greenroom.snapshot": snapshot.digest,
         "greenroom.digest": version.digest or "",
     }
-    client.log_batch(
-        run_id,
-        params=[Param(name, str(value)) for name, value in parameters.items()],
-        tags=[RunTag(name, value) for name, value in tags.items()],
-    )
+    params = [Param(name, str(value)) for name, value in parameters.items()]
+    tagged = [RunTag(name, value) for name, value in tags.items()]
+    _past_collisions(lambda: client.log_batch(run_id, params=params, tags=tagged))
     source = json.dumps({"uri": snapshot.prefix})
     digest = snapshot.digest[:_DIGEST_CHARACTERS]
     dataset = Dataset(f"{job.name} input {date}", digest, "s3", source)
-    client.log_inputs(
-        run_id,
-        [DatasetInput(dataset, [InputTag("mlflow.data.context", "scoring")])],
-        [LoggedModelInput(version.source.removeprefix("models:/"))],
-    )
+    inputs = [DatasetInput(dataset, [InputTag("mlflow.data.context", "scoring")])]
+    models = [LoggedModelInput(version.source.removeprefix("models:/"))]
+    _past_collisions(lambda: client.log_inputs(run_id, inputs, models))
     client.log_text(run_id, snapshot.to_tsv(), "snapshots/input.tsv")
+
+
+def _past_collisions(write: Callable[[], None]) -> None:
+    """Write what others may write to the same run at the same moment, and does no harm when written again.
+
+    MLflow looks what is there and inserts the rest; of two that look before either inserts, the database
+    refuses one. Written again, it finds the row of the other. Each refusal is another row's.
+    """
+    for _ in range(_COLLISIONS):
+        try:
+            write()
+        except MlflowException as error:
+            # SQLite's words and PostgreSQL's: "UNIQUE constraint failed", "violates unique constraint".
+            if "unique constraint" not in str(error).lower():
+                raise
+        else:
+            return
+    write()
 
 
 def record_counts(

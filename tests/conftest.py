@@ -44,6 +44,7 @@ ON_THE_STACK = (
 WITH_THEIR_OWN_SERVER = (
     "tests/batch_jobs/test_batch_bad_input",
     "tests/batch_jobs/test_batch_parts",
+    "tests/batch_jobs/test_batch_record",
     "tests/batch_jobs/test_batch_repairs",
     "tests/registry/test_review_pages",
     "tests/registry/test_review_",
