@@ -34,29 +34,30 @@ ON_THE_STACK = (
     "tests/batch_jobs/",
     "tests/projects/",
     "tests/registry/",
-    "tests/serving/",
+    "tests/serving/test_three_doors",
     "tests/test_readme",
 )
 
 
-# These have servers of their own, one for all files of a kind; or need the stack, but nothing that others
+# These have servers of their own, one for all files of a line; or need the stack, but nothing that others
 # put on it, so that a worker that is done with the rest can take them.
 WITH_THEIR_OWN_SERVER = (
-    "tests/batch_jobs/test_batch_bad_input",
-    "tests/batch_jobs/test_batch_parts",
-    "tests/batch_jobs/test_batch_record",
-    "tests/batch_jobs/test_batch_repairs",
-    "tests/registry/test_review_pages",
-    "tests/registry/test_review_",
-    "tests/projects/test_new_project",
-    "tests/projects/test_quality",
-    "tests/projects/test_servability",
-    "tests/projects/test_tuning",
+    ("tests/batch_jobs/test_batch_bad_input",),
+    ("tests/batch_jobs/test_batch_parts",),
+    ("tests/batch_jobs/test_batch_record",),
+    ("tests/batch_jobs/test_batch_repairs",),
+    ("tests/registry/test_review_pages",),
+    ("tests/registry/test_review_", "tests/serving/test_following_live"),
+    ("tests/serving/test_bit_equality", "tests/serving/test_http_"),
+    ("tests/projects/test_new_project",),
+    ("tests/projects/test_quality",),
+    ("tests/projects/test_servability",),
+    ("tests/projects/test_tuning",),
 )
 
 
 # Begun first, so that no worker is left with minutes of them at the end (where xdist keeps the order).
-LONGEST = (*ON_THE_STACK, "tests/deploy/test_demo", "tests/test_team_guide")
+LONGEST = (*ON_THE_STACK, "tests/serving/", "tests/deploy/test_demo", "tests/test_team_guide")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -73,7 +74,7 @@ class OneStack(LoadScopeScheduling):  # type: ignore[misc]  # xdist ships no typ
     def _split_scope(self, nodeid: str) -> str:
         for shared in WITH_THEIR_OWN_SERVER:
             if nodeid.startswith(shared):
-                return shared
+                return shared[0]
         return "stack" if nodeid.startswith(ON_THE_STACK) else nodeid.partition("::")[0]
 
 
