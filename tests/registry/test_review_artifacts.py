@@ -162,6 +162,7 @@ SEEN = {
 }
 
 
+@ONE_ENGINE
 @pytest.mark.parametrize("change", [overwrite, grow, remove, add])
 def test_a_change_in_the_store(house: House, model: str, change: Callable[[Path], str]) -> None:
     version = registry.register(house.at("ann"), model, *house.log("ann"))
@@ -183,6 +184,7 @@ def test_a_change_in_the_store(house: House, model: str, change: Callable[[Path]
     assert f"{model} version 1 is not the artifact that was registered" in str(refused.value)
 
 
+@ONE_ENGINE
 def test_a_rollback_to_a_changed_artifact(house: House, model: str) -> None:
     first = registry.register(house.at("ann"), model, *house.log("ann"))
     validate_tiny(house.at("olaf"), first)

@@ -29,6 +29,7 @@ def refusal(house: House, login: str, act: Act, model: str, version: int | None 
     return " ".join(caught.value.reasons)
 
 
+@ONE_ENGINE
 def test_the_author_who_is_a_reviewer(house: House, model: str) -> None:
     house.staged(model, "rita")
     said = "rita is the author of version 1; another person must approve."
@@ -44,6 +45,7 @@ def test_the_author_who_is_a_reviewer(house: House, model: str) -> None:
     assert house.stages(model) == {1: "Production"}
 
 
+@ONE_ENGINE
 def test_the_reviewer_who_asked(house: House, model: str) -> None:
     house.validated(model)
     house.decide("rita", Act.REQUEST, model, 1)
@@ -53,6 +55,7 @@ def test_the_reviewer_who_asked(house: House, model: str) -> None:
     assert house.stages(model) == {1: "Staging"}
 
 
+@ONE_ENGINE
 def test_an_author_without_the_right(house: House, shown: str) -> None:
     for login in ("ann", "amy", "olaf", "admin"):
         said = refusal(house, login, Act.APPROVE, shown, WAITING)
@@ -62,6 +65,7 @@ def test_an_author_without_the_right(house: House, shown: str) -> None:
         assert "may not reject" in refusal(house, login, Act.REJECT, shown, WAITING)
 
 
+@ONE_ENGINE
 def test_production_by_stage_without_a_request(house: House, model: str) -> None:
     house.validated(model)
     for login in ("ann", "rita"):
@@ -266,6 +270,7 @@ def test_a_prompt_is_nothing_to_decide_about(house: House, model: str, act: Act 
     assert house.lines() == before
 
 
+@ONE_ENGINE
 def test_a_copy_of_ones_own_version(house: House, model: str) -> None:
     """Whoever copies answers for the copy; who made it still cannot approve it."""
     house.register(model, "rita")
@@ -283,6 +288,7 @@ def test_a_copy_of_ones_own_version(house: House, model: str) -> None:
     assert house.stages(other) == {1: "Production"}
 
 
+@ONE_ENGINE
 def test_ones_own_artifact_registered_by_a_friend(house: House, model: str) -> None:
     mine = house.register(model, "rita")
     assert mine.run_id
@@ -343,6 +349,7 @@ def test_another_name_in_an_argument(house: House, shown: str, key: str) -> None
     assert "ann is the author" in message_of(answer)
 
 
+@ONE_ENGINE
 def test_another_author_in_an_argument(house: House, model: str) -> None:
     source, run_id = house.log("ann")
     model_id = source.removeprefix("models:/")
@@ -462,6 +469,7 @@ def hand_in(house: House, login: str, model: str, digest: str, version: int = FR
     return house.call(login, "POST", "/api/2.0/greenroom/validations", json=said)
 
 
+@ONE_ENGINE
 def test_a_verdict_without_a_run_behind_it(house: House, shown: str) -> None:
     digest = str(registry.find_version(house.at("ann"), shown, FRESH).digest)
     olaf = house.client("olaf")
@@ -482,6 +490,7 @@ def test_a_verdict_without_a_run_behind_it(house: House, shown: str) -> None:
     assert "was never validated" in refusal(house, "ann", Act.REQUEST, shown, FRESH)
 
 
+@ONE_ENGINE
 def test_a_verdict_on_another_artifact(house: House, shown: str) -> None:
     version = registry.find_version(house.at("ann"), shown, FRESH)
     other = house.register(new_name("tiny"), "ann", 1)
@@ -495,6 +504,7 @@ def test_a_verdict_on_another_artifact(house: House, shown: str) -> None:
     assert said.startswith(f"Version {FRESH} was never validated")
 
 
+@ONE_ENGINE
 def test_a_verdict_before_the_artifact(house: House, model: str) -> None:
     """A client may register before it uploads; the first verdict then fixes what is there."""
     at = house.at("ann")
