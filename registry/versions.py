@@ -9,7 +9,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from registry.connection import translated
-from registry.errors import NothingOnStageError, UnknownVersionError
+from registry.errors import (
+    NothingOnStageError,
+    RegistryError,
+    RegistryUnavailableError,
+    UnknownVersionError,
+)
 from registry.manifest import MANIFEST_TAG, Manifest
 from registry.stages import ALIAS, Stage, stage_of
 
@@ -53,7 +58,8 @@ class ModelVersion:
 def resolve(registry: Registry, uri: str) -> ModelVersion:
     """Resolve `models:/NAME/Production`, `models:/NAME/3` or `models:/NAME@production` to a version.
 
-    Resolve once and pass the version on: asked again, a stage may answer with another one.
+    Resolve once and pass the version on: asked again, a stage may answer with another one. By its alias
+    what is in Production takes one small request, however many versions there are.
     """
     match, shown = _MODEL_URI.fullmatch(uri), uri[:200]
     if match is None:
@@ -66,6 +72,8 @@ def resolve(registry: Registry, uri: str) -> ModelVersion:
         raise UnknownVersionError(f"{shown!r} asks for an alias; only @{ALIAS} is kept")
     if at is not None and _NUMBER.fullmatch(at):
         return find_version(registry, name, int(at))
+    if alias and (live := _aliased(registry, name)):
+        return live
     wanted = "Production" if alias else at
     if wanted not in set(Stage):
         stages = ", ".join(Stage)
@@ -79,6 +87,19 @@ def resolve(registry: Registry, uri: str) -> ModelVersion:
             f"No version of {name} is in {wanted}. See what there is: python -m registry list {name}"
         )
     return found[-1]
+
+
+def _aliased(registry: Registry, name: str) -> ModelVersion | None:
+    # None is no answer: why there is no such alias, or who may not see it, the list of versions says.
+    check_name(name)
+    try:
+        with translated(f"find what of {name} is in Production"):
+            found = read_version(registry.client.get_model_version_by_alias(name, ALIAS))
+    except RegistryUnavailableError:
+        raise
+    except RegistryError:
+        return None
+    return found if found.stage is Stage.PRODUCTION else None
 
 
 def find_version(registry: Registry, name: str, version: int) -> ModelVersion:
