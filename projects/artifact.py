@@ -1,7 +1,8 @@
 """The one artifact, and the one place where `log_model` is called.
 
 It holds a booster as UBJ, `MLmodel` with the flavors `xgboost` and `python_function`, a signature with
-the raw columns, an input example, pinned requirements, and one file of code: the loader.
+the raw columns, an input example with the booster's answers to it, pinned requirements, and one file of
+code: the loader.
 """
 
 from __future__ import annotations
@@ -14,17 +15,19 @@ from typing import TYPE_CHECKING
 
 import mlflow.xgboost
 import numpy as np
+import xgboost as xgb
 from mlflow.models import Model, ModelSignature
 from mlflow.types.schema import ColSpec, Schema, TensorSpec
 
 from registry import LOADER
+from registry.example import RECORDED, answer_example
+from registry.scorer import columns_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any
 
     import pandas as pd
-    import xgboost as xgb
 
     from projects.declaration import FeatureKind
 
@@ -71,7 +74,15 @@ def save_model(
     )
     # MLflow's own loader would hand raw strings to the booster; ours encodes them first.
     mlflow_model.flavors["python_function"]["loader_module"] = LOADER.stem
+    mlflow_model.metadata = {RECORDED: _answers(Path(path))}
     mlflow_model.save(str(Path(path) / "MLmodel"))
+
+
+def _answers(folder: Path) -> list[float]:
+    # By the booster and the rows as they were written: whoever checks has nothing else.
+    booster = xgb.Booster(model_file=folder / "model.ubj")
+    answered = answer_example(folder, columns_of(booster), booster)
+    return [] if answered is None else [float(value) for value in answered]
 
 
 def signature_of(features: dict[str, FeatureKind]) -> ModelSignature:

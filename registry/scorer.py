@@ -111,8 +111,13 @@ def read_artifact(folder: Path, what: str) -> tuple[tuple[Column, ...], Any]:
             f"The signature of {what} does not match its booster: columns {signature}, features"
             f" {booster.feature_names}"
         )
+    return columns_of(booster), booster
+
+
+def columns_of(booster: Any) -> tuple[Column, ...]:
+    """Return the raw columns of a booster, in its order."""
     categories = dict(booster.get_categories(export_to_arrow=True).to_arrow())
-    return tuple(Column(n, categories[n]) for n in signature), booster
+    return tuple(Column(name, categories[name]) for name in booster.feature_names)
 
 
 def encode(table: pa.Table, columns: tuple[Column, ...]) -> npt.NDArray[np.float32]:
@@ -127,7 +132,7 @@ def encode(table: pa.Table, columns: tuple[Column, ...]) -> npt.NDArray[np.float
             codes = pc.index_in(values.cast(pa.string()), value_set=column.categories)
             values = codes.cast(pa.float64())
         # By way of float64, as pandas does it: int64 to float32 directly could round otherwise.
-        numbers = values.cast(pa.float64(), safe=False).to_numpy()  # NaN for a null
+        numbers = pc.fill_null(values.cast(pa.float64(), safe=False), np.nan)
         with np.errstate(over="ignore"):  # beyond float32 is infinite, through every door
-            matrix[position] = numbers
+            matrix[position] = numbers.to_numpy()
     return matrix.T

@@ -18,6 +18,8 @@ import registry
 from projects.artifact import signature_of
 from projects.declaration import read_project
 from registry import LOADER, ModelVersion
+from registry.example import answer_example, check_example
+from registry.scorer import read_artifact
 
 FILES = {
     *("MLmodel", "model.ubj", "conda.yaml", "python_env.yaml", "requirements.txt"),
@@ -115,6 +117,23 @@ def test_every_door_answers_with_the_same_bits(folder: Path, first: ModelVersion
     assert fast.dtype == np.dtype("float32")
     assert fast.shape == (len(table),)
     np.testing.assert_array_equal(loaded.predict(table.to_pandas()), fast)
+
+
+def test_its_recorded_answers_are_those_of_every_door(folder: Path, mlmodel: dict[str, Any]) -> None:
+    """A double for each float32, so that a reader gets the same bits back."""
+    import mlflow.pyfunc
+
+    recorded = mlmodel["metadata"]["example_predictions"]
+    loaded = mlflow.pyfunc.load_model(str(folder))
+    answered = loaded.predict(loaded.input_example)
+    assert answered.dtype == np.dtype("float32")
+    assert recorded == [float(value) for value in answered]
+    assert (np.array(recorded, np.float32).view(np.uint32) == answered.view(np.uint32)).all()
+    columns, booster = read_artifact(folder, "the artifact")
+    again = answer_example(folder, columns, booster)
+    assert again is not None
+    assert again.tolist() == recorded
+    check_example(folder, "the artifact", answered)
 
 
 def test_its_example_can_be_scored(folder: Path) -> None:
