@@ -47,7 +47,7 @@ WITH_THEIR_OWN_SERVER = (
     ("tests/batch_jobs/test_batch_record",),
     ("tests/batch_jobs/test_batch_repairs",),
     ("tests/registry/test_review_pages",),
-    ("tests/registry/test_review_", "tests/serving/test_following_live"),
+    ("tests/registry/test_review_", "tests/serving/test_following"),
     ("tests/serving/test_bit_equality", "tests/serving/test_http_"),
     ("tests/projects/test_new_project",),
     ("tests/projects/test_quality",),

@@ -52,7 +52,8 @@ class View:
     """Which version of a model is to be served, from where, and how old that knowledge is.
 
     `folder` is the verified artifact, `manifest` what it must hold (`Manifest.to_json`). Where `version` is
-    None, so are the three beside it: nothing is in Production, or `problem` says why nobody knows.
+    None, so are the three beside it, and there is nothing to serve: `problem` or `refused` say why, and
+    where both are None, nothing is in Production.
     `seen_at` is when the registry last answered, in epoch seconds; 0 where it never did. `reachable` is
     whether it answered when it was last asked; if not, the version is the one before, and `problem` says why.
     """

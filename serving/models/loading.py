@@ -10,6 +10,7 @@ import numpy as np
 import orjson
 
 from registry import ArtifactError, Manifest
+from registry.example import check_example
 from registry.formats import read_mlmodel
 from registry.scorer import read_artifact
 from serving.contract.json_bodies import read_json
@@ -20,7 +21,6 @@ from serving.models.served import BoosterModel, Explainer, Version
 from serving.models.through_mlflow import Lenient, ThroughMlflow, read_example
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from pathlib import Path
 
     import numpy.typing as npt
@@ -62,13 +62,7 @@ def load_booster(folder: Path, version: Version) -> BoosterModel:
     body = read_example(folder)
     example = _rows_of(body, signature, what)
     evaluator = choose_evaluator(booster, example)
-    recorded = (mlmodel.get("metadata") or {}).get("example_predictions")
-    found = evaluator.predict(example)
-    if recorded is not None and not _same(found, recorded):
-        raise ArtifactError(
-            f"{what} answers its own example otherwise than it did when it was logged; XGBoost may differ."
-            " Train it again with the packages that run here, or serve it with those it was trained with"
-        )
+    check_example(folder, what, None if body is None else evaluator.predict(example))
     return BoosterModel(version, signature, evaluator, Explainer(booster), body)
 
 
@@ -80,8 +74,3 @@ def _rows_of(body: bytes | None, signature: Signature, what: str) -> npt.NDArray
         return read_json(orjson.dumps(json.loads(body)), signature, _MOST_ROWS).matrix
     except (RequestError, ValueError) as refusal:
         raise ArtifactError(f"{what} cannot read its own example: {refusal}") from refusal
-
-
-def _same(found: npt.NDArray[np.float32], recorded: Sequence[float]) -> bool:
-    expected = np.array(recorded, np.float32)
-    return found.shape == expected.shape and found.tobytes() == expected.tobytes()
