@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import threading
 import time
@@ -111,6 +112,20 @@ def test_late_answers_are_504_and_keep_their_place_until_the_work_ended(quiet: H
 def _three_at_once(house: House) -> list[int]:
     with ThreadPoolExecutor(3) as clients:
         return [answer.status_code for answer in clients.map(house.post, [told()] * 3)]
+
+
+def test_requests_that_wait_behind_another_give_their_places_back_when_their_client_leaves(
+    quiet: House,
+) -> None:
+    for _ in range(2):
+        body = json.dumps(told(sleep_s=0.8)).encode()
+        head = f"Authorization: Bearer {quiet.token}\r\nContent-Length: {len(body)}\r\n\r\n"
+        one = b"POST /invocations HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+        with quiet.connect() as connection:
+            connection.sendall((one + head.encode() + body) * 3)
+            wait_for(lambda: quiet.metric("in_flight_requests") == 2)
+        quiet.settle()
+    assert _three_at_once(quiet) == [200, 200, 200]
 
 
 def test_under_overload_it_answers_some_and_turns_away_the_rest(quiet: House) -> None:
