@@ -114,7 +114,8 @@ class Application:
         send: Send,
         asker: _Asker,
     ) -> None:
-        self._check(scope, headers, _POST)
+        _check_method(scope, _POST)
+        self._doorkeeper.check(headers)
         standing = self._stage.standings[model]
         served = standing.serves
         if served is None:
@@ -141,18 +142,14 @@ class Application:
             answer = await self._aside.run(served.answer, (asked,), asker.began, scope)
         predicted = time.perf_counter()
         head = [*self._head_of(model, served.version.number), (b"x-request-id", asker.request_id)]
+        if self.is_draining:
+            head.append((b"connection", b"close"))  # its client is to come back elsewhere
         await _send(send, 200, head, answer.body)
         total_s = time.perf_counter() - asker.began
         steps_s = (arrived - asker.began, parsed - arrived, predicted - parsed, total_s)
         self._tally.answered(model, 200, answer.rows, *steps_s)
         if standing.serves is served:  # else it was swapped meanwhile, and the count is another version's
             self._tally.predicted(model, answer.rows)
-
-    def _check(self, scope: Scope, headers: Mapping[bytes, bytes], methods: frozenset[str]) -> None:
-        _check_method(scope, methods)
-        self._doorkeeper.check(headers)
-        if self.is_draining:
-            raise rejections.draining()
 
     async def _look_up(self, scope: Scope, send: Send) -> None:
         request_id = b""

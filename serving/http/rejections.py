@@ -41,11 +41,6 @@ def overloaded(limit: int) -> RejectedError:
     return RejectedError(503, Reason.OVERLOAD, message, [(b"retry-after", b"1")])
 
 
-def draining() -> RejectedError:
-    """Say that the endpoint is about to stop."""
-    return RejectedError(503, Reason.DRAINING, "The endpoint is about to stop", [(b"retry-after", b"1")])
-
-
 def full(max_bytes: int) -> RejectedError:
     """Say that the bodies that are arriving take as much memory as they may."""
     message = f"Bodies of {max_bytes:,} bytes are arriving at this worker already, which is as much as may"

@@ -28,7 +28,6 @@ class Reason(StrEnum):
     FOREIGN_HOST = "foreign_host"
     FOREIGN_ORIGIN = "foreign_origin"
     NOT_READY = "not_ready"
-    DRAINING = "draining"
     UNSUPPORTED_MEDIA_TYPE = "unsupported_media_type"
     WRONG_METHOD = "wrong_method"
     UNKNOWN_PATH = "unknown_path"

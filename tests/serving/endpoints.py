@@ -57,7 +57,8 @@ class Endpoint:
     def workers(self) -> list[psutil.Process]:
         """The processes that answer: the arbiter's forks, not the follower."""
         children = psutil.Process(self.process.pid).children()
-        return [c for c in children if "serving.following" not in c.cmdline()]
+        alive = [c for c in children if c.status() != psutil.STATUS_ZOMBIE]
+        return [c for c in alive if "serving.following" not in c.cmdline()]
 
     def metrics(self) -> dict[str, float]:
         """Every sample of `/metrics` by its name with labels, as it is written."""
