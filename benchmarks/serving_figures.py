@@ -22,11 +22,16 @@ MIB = 2**20
 
 @dataclass(frozen=True)
 class Cell:
-    """One measurement: latencies, answers a second, and how much of a processor the asker itself took."""
+    """One measurement: latencies, answers a second, and how much of a processor the asker itself took.
+
+    `request_us` is the time that the server's processes had a processor, for each request: it hardly changes
+    with what else the machine does.
+    """
 
     latencies_us: tuple[int, ...]
     rate: float
     processor: float
+    request_us: float
 
     def quantile_ms(self, percent: float) -> float:
         """Return a quantile of the latencies."""
@@ -77,6 +82,10 @@ class Figures:
     def rps_ratio(self, others: Mapping[str, int], ours: str = OURS) -> float | None:
         """Return how many times more is answered to 8 clients, per worker, than by the best of the others."""
         return self._ratio(ours, others, lambda seen, workers: seen.closed[1, 8].rate / workers)
+
+    def processor_ratio(self, others: Mapping[str, int]) -> float | None:
+        """Return how many times less of a processor each request of 8 clients takes."""
+        return self._ratio(OURS, others, lambda seen, _: 1 / max(seen.closed[1, 8].request_us, 1))
 
     def extra_worker(self, what: Callable[[Seen], int]) -> float | None:
         """Return what our second worker adds, MiB: the median of the rounds."""

@@ -31,6 +31,8 @@ def as_json(found: Figures) -> str:
             "start_to_ready_s": rounded(found.median(OURS, lambda seen: seen.ready_s)),
             "extra_worker_private_mib": rounded(found.extra_worker(lambda seen: seen.private_bytes)),
             "extra_worker_mib": rounded(found.extra_worker(lambda seen: seen.idle_bytes)),
+            "processor_ratio_to_mlflow": rounded(found.processor_ratio(MLFLOW)),
+            "processor_share_of_floor": rounded(found.processor_ratio(FLOOR)),
             "noise": rounded(found.noise),
             "broken": broken(found),
             "unable": dict(found.unable),
@@ -49,7 +51,13 @@ def _server(found: Figures, name: str) -> dict[str, object]:
         quantiles = {f"p{percent:g}_ms": rounded(found.pooled(name, cell, percent)) for percent in QUANTILES}
         rate = found.median(name, lambda seen: cell(seen).rate)
         asker = found.median(name, lambda seen: cell(seen).processor)
-        return {**quantiles, "rps": rounded(rate, 1), "asker_processor": rounded(asker, 2)}
+        taken = found.median(name, lambda seen: cell(seen).request_us)
+        more = {
+            "rps": rounded(rate, 1),
+            "request_us": rounded(taken, 1),
+            "asker_processor": rounded(asker, 2),
+        }
+        return {**quantiles, **more}
 
     return {
         "ready_s": rounded(found.median(name, lambda seen: seen.ready_s), 2),

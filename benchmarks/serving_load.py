@@ -38,11 +38,15 @@ class UnexpectedAnswerError(Exception):
 
 @dataclass
 class Heard:
-    """Latencies in microseconds, and requests answered in so many seconds; `processor` is the asker's own."""
+    """Latencies in microseconds, and requests answered in so many seconds, of all that were asked.
+
+    `processor` is how much of one the asker itself took.
+    """
 
     latencies_us: list[int] = field(default_factory=list)
     answered: int = 0
     seconds: float = 0.0
+    asked: int = 0
     processor: float = 0.0
 
 
@@ -144,9 +148,10 @@ def _heard(done: list[tuple[float, float, int, bytes]], began: float, seconds: f
     latencies = [round((then - due) * 1e6) for due, then, *_ in done if due >= first]
     answered = sum(first <= then < last for _, then, *_ in done)
     if latencies and answered:
-        return Heard(latencies, answered, last - first, used)
+        return Heard(latencies, answered, last - first, len(done), used)
     # So short that all of it was warming up.
-    return Heard([round((then - due) * 1e6) for due, then, *_ in done], len(done), done[-1][1] - began, used)
+    latencies = [round((then - due) * 1e6) for due, then, *_ in done]
+    return Heard(latencies, len(done), done[-1][1] - began, len(done), used)
 
 
 def request_of(path: str, body: bytes) -> bytes:

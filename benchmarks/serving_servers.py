@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _READY_S, _STOP_S, _EACH_S = 120.0, 15.0, 0.01
+_SETTLED_S, _SETTLING_S, _IDLE_SHARE = 20.0, 0.5, 0.1
 _SAID_CHARACTERS = 600
 _UVICORN = ("-m", "uvicorn", "--loop", "uvloop", "--http", "httptools", "--no-access-log")
 _RAW = (*_UVICORN, "--log-level", "warning", "--port", "{port}", "--workers")
@@ -93,12 +94,36 @@ class Running:
     def memory(self) -> tuple[int, int]:
         """Return bytes of all its processes: what they take together, and what each has for itself."""
         shared = private = 0
-        whole = psutil.Process(self.pid)
-        for each in (whole, *whole.children(recursive=True)):
+        for each in self._processes():
             with suppress(psutil.NoSuchProcess):
                 found = each.memory_full_info()
                 shared, private = shared + found.pss, private + found.uss
         return shared, private
+
+    def settled(self) -> tuple[int, int]:
+        """Return the same once it has stopped growing: some go on with imports after they are ready."""
+        before, until = self.memory(), time.perf_counter() + _SETTLED_S
+        while time.perf_counter() < until:
+            began = self.processor_s()
+            time.sleep(_SETTLING_S)
+            found = self.memory()
+            if found[0] < 1.01 * before[0] and self.processor_s() - began < _IDLE_SHARE * _SETTLING_S:
+                return found
+            before = found
+        return before
+
+    def processor_s(self) -> float:
+        """Return the processor seconds that all its processes have taken."""
+        taken = 0.0
+        for each in self._processes():
+            with suppress(psutil.NoSuchProcess):
+                times = each.cpu_times()
+                taken += times.user + times.system
+        return taken
+
+    def _processes(self) -> list[psutil.Process]:
+        whole = psutil.Process(self.pid)
+        return [whole, *whole.children(recursive=True)]
 
 
 @contextmanager

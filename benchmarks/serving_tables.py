@@ -51,16 +51,27 @@ def _closed(found: Figures, clients: int) -> Table:
 
 
 def _half(found: Figures) -> Table:
-    table = _table([*_quantile_heads(), "asker's CPU", "ready s", "idle MiB", "loaded MiB", "private MiB"])
+    table = _table(
+        [
+            *_quantile_heads(),
+            "CPU µs\neach",
+            "asker's\nCPU",
+            "ready\ns",
+            "idle\nMiB",
+            "loaded\nMiB",
+            "private\nMiB",
+        ]
+    )
     for name in _measured(found):
         sizes = (
+            found.median(name, lambda seen: seen.closed[1, 8].request_us),
             found.median(name, lambda seen: seen.half.processor),
             found.median(name, lambda seen: seen.ready_s),
             found.median(name, lambda seen: seen.idle_bytes / MIB),
             found.median(name, lambda seen: seen.loaded_bytes / MIB),
             found.median(name, lambda seen: seen.private_bytes / MIB),
         )
-        shown = (f"{size:.{digits}f}" for size, digits in zip(sizes, (2, 1, 0, 0, 0), strict=True))
+        shown = (f"{size:.{digits}f}" for size, digits in zip(sizes, (0, 2, 1, 0, 0, 0), strict=True))
         table.add_row(SERVERS[name].title, *_cells(found, name, lambda seen: seen.half), *shown)
     return table
 

@@ -25,11 +25,13 @@ MIB = 2**20
 def seen(p50_us: int = 200, rate: float = 5000.0, **more: Any) -> Seen:
     """What a server did: the same latency in every cell, and so many answers a second."""
     closed = {
-        (rows, clients): Cell((more.pop("p50_100_us", 2 * p50_us) if rows > 1 else p50_us,) * 200, rate, 0.2)
+        (rows, clients): Cell(
+            (more.pop("p50_100_us", 2 * p50_us) if rows > 1 else p50_us,) * 200, rate, 0.2, p50_us
+        )
         for rows in ROWS
         for clients in CLIENTS
     }
-    half = Cell((more.pop("half_us", p50_us),) * 200, rate / 2, 0.1)
+    half = Cell((more.pop("half_us", p50_us),) * 200, rate / 2, 0.1, p50_us)
     private = more.pop("private_mib", 50) * MIB
     return Seen(more.pop("ready_s", 1.0), 90 * MIB, private, 120 * MIB, closed, rate / 2, half)
 
@@ -181,6 +183,7 @@ def test_a_short_round_ends_with_one_json_object() -> None:
     for server in found["servers"].values():
         assert 10 < server["private_mib"] <= server["idle_mib"] < 2000
         assert server["rows_100_clients_8"]["rps"] > 0
+        assert server["rows_1_clients_8"]["request_us"] > 0
     ratios = ("p50_ratio_to_mlflow", "rps_ratio_to_mlflow", "share_of_floor", "p50_ratio_100_rows")
     assert all(found[ratio] > 0 for ratio in ratios)
 
