@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
+import importlib
+import io
+import shlex
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pytest
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
-
-    import pytest
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
@@ -43,6 +47,23 @@ class As:
                 code = int(stop.code or 0)
             said = self._capsys.readouterr()
         return Ran(code, said.out, said.err)
+
+
+def run_in_process(command: str, environment: Mapping[str, str]) -> Ran:
+    """Run a command that begins with `python -m ROOM` in this process, also for what outlives a test."""
+    python, option, room, *arguments = shlex.split(command)
+    assert (python, option) == ("python", "-m"), command
+    main = importlib.import_module(f"{room}.__main__").main
+    out, err = io.StringIO(), io.StringIO()
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        contextlib.redirect_stdout(out),
+        contextlib.redirect_stderr(err),
+    ):
+        for name, value in environment.items():
+            patch.setenv(name, value)
+        code = main(arguments)
+    return Ran(code, out.getvalue(), err.getvalue())
 
 
 def run_command(command: Sequence[str], environment: Mapping[str, str]) -> subprocess.CompletedProcess[str]:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 import requests
-from commands import REPOSITORY, As, run_command
+from commands import REPOSITORY, As, run_in_process
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
@@ -157,9 +157,8 @@ def store(s3: S3Settings) -> Store:
 @pytest.fixture(scope="session")
 def delivered(roles: dict[str, dict[str, str]]) -> str:
     """All 336,776 flights of 2013, on the stack's S3; returns what the command said."""
-    done = run_command([sys.executable, "-m", "projects", "deliver", "flight_delay"], roles["author"])
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+    [said] = _typed(roles, ("author", "python -m projects deliver flight_delay"))
+    return said
 
 
 @pytest.fixture(scope="session")
@@ -168,10 +167,10 @@ def in_production(roles: dict[str, dict[str, str]], delivered: str) -> int:
     assert delivered
     _typed(
         roles,
-        ("author", "-m projects train flight_delay --until 2013-06-30"),
-        ("author", "-m projects validate flight_delay --version 1"),
-        ("author", "-m registry request flight-delay 1 --reason first"),
-        ("reviewer", "-m registry approve flight-delay 1 --reason looked"),
+        ("author", "python -m projects train flight_delay --until 2013-06-30"),
+        ("author", "python -m projects validate flight_delay --version 1"),
+        ("author", "python -m registry request flight-delay 1 --reason first"),
+        ("reviewer", "python -m registry approve flight-delay 1 --reason looked"),
     )
     return 1
 
@@ -181,20 +180,20 @@ def diamonds(roles: dict[str, dict[str, str]]) -> list[str]:
     """The first version of the other project, in Production: what each command on the way said."""
     return _typed(
         roles,
-        ("author", "-m projects deliver diamond_price"),
-        ("author", "-m projects train diamond_price"),
-        ("author", "-m projects validate diamond_price --version 1"),
-        ("author", "-m registry request diamond-price 1 --reason first"),
-        ("reviewer", "-m registry approve diamond-price 1 --reason looked"),
+        ("author", "python -m projects deliver diamond_price"),
+        ("author", "python -m projects train diamond_price"),
+        ("author", "python -m projects validate diamond_price --version 1"),
+        ("author", "python -m registry request diamond-price 1 --reason first"),
+        ("reviewer", "python -m registry approve diamond-price 1 --reason looked"),
     )
 
 
 def _typed(roles: dict[str, dict[str, str]], *steps: tuple[str, str]) -> list[str]:
     said = []
     for role, command in steps:
-        done = run_command([sys.executable, *command.split()], roles[role])
-        assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
-        said.append(done.stdout)
+        ran = run_in_process(command, roles[role])
+        assert ran.code == 0, f"{command}: {ran.out}{ran.err}"
+        said.append(ran.out)
     return said
 
 
