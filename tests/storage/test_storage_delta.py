@@ -216,6 +216,17 @@ def test_s3_that_is_down_is_said_soon(s3: S3Settings, table: str) -> None:
     assert time.monotonic() - begin < 20
 
 
+def test_settings_come_before_the_environment(
+    s3: S3Settings, table: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commit_nothing(table, s3)
+    for name in ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    found = live_columns(table, ["date"], [], s3)
+    assert found is not None
+    assert len(found) == 0
+
+
 @pytest.mark.parametrize("uri", ["file:///tmp/table", "http://b/table", "s3://b/../table", "", "s3://"])
 def test_malformed_locations_are_refused(s3: S3Settings, uri: str) -> None:
     with pytest.raises(StorageError, match=r"is not an S3 location|segment"):
