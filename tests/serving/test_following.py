@@ -176,8 +176,8 @@ def stage(
     uri = f"http://{login}@127.0.0.1:{door.port}"
     # MLflow looks up `models:/` where the process as a whole points.
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
-    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     # The command sets these where nobody did, for its whole process, which is here that of other tests.
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "60")
     at = registry.connect({"MLFLOW_TRACKING_URI": uri, "GREENROOM_CACHE_DIR": str(tmp_path / "cache")})
     return Stage(sqlite_house, model, door, at)
