@@ -90,7 +90,7 @@ bench-batch: .venv/.ready .venv-peers/.ready  ## The speed and memory of batch j
 bench-serving: .venv/.ready .venv-serving-peers/.ready  ## The latency of the endpoint, beside `mlflow models serve` and others
 	@$(BIN)/python -m benchmarks serving --peers .venv-serving-peers/bin/python
 
-bench-storms: .venv/.ready  ## The endpoint while versions change, under ten times its load, and when a worker dies
+bench-storms: .venv/.ready  ## The endpoint while versions change, under a crowd, and when a worker dies
 	@$(BIN)/python -m benchmarks storms
 
 bench-reference: .venv/.ready  ## The AUC of our trainer, beside a published one on the same flights

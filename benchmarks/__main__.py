@@ -276,7 +276,7 @@ def _parser() -> argparse.ArgumentParser:
     storms = names.add_parser(
         "storms",
         allow_abbrev=False,
-        help="an endpoint while versions change, under ten times its load, and when a worker dies",
+        help="an endpoint while versions change, under a crowd, and when a worker dies",
     )
     storms.add_argument("--seconds", type=_storm_seconds, default=120, help="of each storm (default: 120)")
     storms.add_argument("--reign", type=_storm_seconds, default=10, help="seconds of a version (default: 10)")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import time
@@ -19,12 +20,13 @@ from serving.watching.tally import Reason
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 
+    from serving.contract.limits import Limits
     from serving.http.aside import Aside
     from serving.http.gate import Gate
     from serving.http.heads import Doorkeeper
     from serving.http.pages import Page, Pages
     from serving.http.stage import Stage
-    from serving.models.served import Answer
+    from serving.models.served import Answer, ServedModel
     from serving.settings import Settings
     from serving.watching.tally import WorkerTally
 
@@ -41,6 +43,9 @@ _PAGE_HEADERS = (
 )
 # A body up to this is read between two other requests: a millisecond. A larger one beside them, in a thread.
 _QUICK_BYTES = 64 * 1024
+# One up to this is nothing at all. Larger ones take turns, and every so often the event loop hears who else
+# asks: a crowd of them would keep a probe from being answered until all are.
+_LIGHT_BYTES, _HEAR_EVERY_S = 4 * 1024, 0.005
 _POST, _GET = frozenset({"POST"}), frozenset({"GET", "HEAD"})
 
 
@@ -67,6 +72,7 @@ class Application:
         self._settings, self._limits = settings, settings.limits
         self._stage, self._doorkeeper, self._gate, self._aside = stage, doorkeeper, gate, aside
         self._tally, self._pages = tally, pages
+        self._turn, self._worked_s = asyncio.Lock(), 0.0
         self.is_draining = False
         self._scored = {f"/models/{s.name}/invocations": n for n, s in enumerate(stage.standings)}
         self._scored["/invocations"] = 0
@@ -129,16 +135,22 @@ class Application:
             body = await self._aside.run(unzip, (body, encoding, most), asker.began, scope)
         arrived = time.perf_counter()
         content_type = headers.get(b"content-type", b"").decode("latin-1")
-        if len(body) <= _QUICK_BYTES:
-            asked = served.read(content_type, body, self._limits)
+        given = (content_type, body, self._limits)
+        if len(body) <= _LIGHT_BYTES:
+            asked, parsed, answer = _between_two(served, given)
+        elif len(body) <= _QUICK_BYTES:
+            async with self._turn:
+                arrived = time.perf_counter()
+                asked, parsed, answer = _between_two(served, given)
+                self._worked_s += time.perf_counter() - arrived
+                if self._worked_s > _HEAR_EVERY_S and self._gate.waiting > 1:
+                    # Those whose turn would be next wait, and the event loop hears who else asks.
+                    await asyncio.sleep(0)
+                    self._worked_s = 0.0
         else:
-            given = (content_type, body, self._limits)
             asked = await self._aside.run(served.read, given, asker.began, scope)
-        parsed = time.perf_counter()
-        answer: Answer
-        if served.is_quick(asked):
-            answer = served.answer(asked)
-        else:
+            parsed, answer = time.perf_counter(), None
+        if answer is None:
             answer = await self._aside.run(served.answer, (asked,), asker.began, scope)
         predicted = time.perf_counter()
         head = [*self._head_of(model, served.version.number), (b"x-request-id", asker.request_id)]
@@ -201,6 +213,13 @@ class Application:
     def _next_id(self) -> bytes:
         self._asked += 1
         return f"{self._prefix}-{self._asked:x}".encode()
+
+
+def _between_two(served: ServedModel, given: tuple[str, bytes, Limits]) -> tuple[Any, float, Answer | None]:
+    """Read a request between two others, and answer it where that is quick; also return when it was read."""
+    asked = served.read(*given)
+    parsed = time.perf_counter()
+    return asked, parsed, served.answer(asked) if served.is_quick(asked) else None
 
 
 def _check_method(scope: Scope, methods: frozenset[str]) -> None:
