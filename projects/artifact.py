@@ -78,11 +78,11 @@ def save_model(
     mlflow_model.save(str(Path(path) / "MLmodel"))
 
 
-def _answers(folder: Path) -> list[float]:
+def _answers(folder: Path) -> list[Any]:
     # By the booster and the rows as they were written: whoever checks has nothing else.
     booster = xgb.Booster(model_file=folder / "model.ubj")
     answered = answer_example(folder, columns_of(booster), booster)
-    return [] if answered is None else [float(value) for value in answered]
+    return [] if answered is None else answered.astype(np.float64).tolist()
 
 
 def signature_of(features: dict[str, FeatureKind]) -> ModelSignature:

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
     from registry.scorer import Column
 
-# Below `metadata` in MLmodel: one number for each row of the example, the float32 written as a double.
+# Below `metadata` in MLmodel: a number for each row of the example (a list, where there are several classes),
+# the float32 written as a double.
 RECORDED = "example_predictions"
 
 
@@ -42,7 +43,10 @@ def read_example(folder: Path, columns: tuple[Column, ...]) -> pa.Table | None:
 
 
 def answer_example(folder: Path, columns: tuple[Column, ...], booster: Any) -> npt.NDArray[np.float32] | None:
-    """Return what a booster answers to the example, float32 of shape (rows,); None where there is none."""
+    """Return what a booster answers to the example, None where there is none.
+
+    A float32 for each row; of shape (rows, classes) where there are several.
+    """
     example = read_example(folder, columns)
     return None if example is None else booster.inplace_predict(encode(example, columns))
 
@@ -59,7 +63,8 @@ def check_example(folder: Path, what: str, answered: npt.NDArray[np.float32] | N
             f"{what} answers its example with the shape {shape}; recorded were answers of the shape"
             f" {expected.shape}"
         )
-    wrong = np.flatnonzero(answered.view(np.uint32) != expected.view(np.uint32))
+    differs = answered.view(np.uint32) != expected.view(np.uint32)
+    wrong = np.flatnonzero(differs.reshape(len(differs), -1).any(axis=1))
     if len(wrong):
         row = int(wrong[0])
         raise ArtifactError(
