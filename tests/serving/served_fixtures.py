@@ -26,11 +26,11 @@ def classes_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def house(
+def asked(
     tmp_path_factory: pytest.TempPathFactory, plain_folder: Path, typed_folder: Path, classes_folder: Path
 ) -> Iterator[House]:
     """Three models of ours, with little patience for slow clients."""
-    cache = tmp_path_factory.mktemp("house")
+    cache = tmp_path_factory.mktemp("asked")
     publish(cache, "plain", plain_folder)
     publish(cache, "typed", typed_folder)
     publish(cache, "classes", classes_folder, number=5)
@@ -42,7 +42,7 @@ def house(
 @pytest.fixture(scope="session")
 def slow_house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     """A model that sleeps, raises and answers NaN, behind a token, with room for three requests."""
-    cache = tmp_path_factory.mktemp("slow-house")
+    cache = tmp_path_factory.mktemp("slow-asked")
     publish(cache, "told", write_foreign(cache / "artifacts" / "told"), "pyfunc")
     bounds = ("--max-waiting", "3", "--deadline-s", "3", "--max-connections", "40", "--threads", "2")
     with open_house(cache, ["told"], *bounds, token="a-token-of-20-letters") as running:

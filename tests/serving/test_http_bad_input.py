@@ -16,8 +16,8 @@ LONG_TEXT = pa.DictionaryArray.from_arrays(pa.array([0] * 5000, pa.int32()), pa.
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
-def test_it_says_what_is_wrong(house: House, case: Case) -> None:
-    answer = house.post(
+def test_it_says_what_is_wrong(asked: House, case: Case) -> None:
+    answer = asked.post(
         case.body,
         f"/models/{case.model}/invocations",
         headers={"x-request-id": "of-this-test", **case.headers},
@@ -55,32 +55,32 @@ CODES = {
 }
 
 
-def test_a_text_repeated_in_parquet_takes_no_memory(house: House) -> None:
+def test_a_text_repeated_in_parquet_takes_no_memory(asked: House) -> None:
     """A body of kilobytes, in which a text of 256 KiB comes 5,000 times: more than a gigabyte of text."""
     table = pa.table(
         {"carrier": LONG_TEXT, "distance": [1.0] * 5000, "temp": [1.0] * 5000, "origin": ["AA"] * 5000}
     )
-    answer = house.post(**parquet(table, compression="zstd"))
+    answer = asked.post(**parquet(table, compression="zstd"))
     assert answer.status_code == 200
     assert len(answer.json()["predictions"]) == 5000
-    (worker,) = house.endpoint.workers()
+    (worker,) = asked.endpoint.workers()
     assert worker.memory_info().rss < 600 * 2**20
 
 
-def test_a_number_beyond_32_bits_is_explained_as_it_is_scored(house: House) -> None:
+def test_a_number_beyond_32_bits_is_explained_as_it_is_scored(asked: House) -> None:
     rows = [ROW, {**ROW, "distance": 1e300}]
-    scored = house.post(records(*rows)).json()["predictions"]
-    explained = house.post(records(*rows, params={"explain": True})).json()
+    scored = asked.post(records(*rows)).json()["predictions"]
+    explained = asked.post(records(*rows, params={"explain": True})).json()
     assert explained["predictions"] == scored
     told = explained["explanations"][1]
     margin = told["base"] + sum(told["contributions"].values())
     assert 1 / (1 + math.exp(-margin)) == pytest.approx(scored[1], abs=1e-5)
 
 
-def test_nothing_of_it_is_in_the_log_and_nothing_is_left_under_way(house: House) -> None:
+def test_nothing_of_it_is_in_the_log_and_nothing_is_left_under_way(asked: House) -> None:
     """After all of the above, in the same worker."""
-    house.settle()
-    assert MARKER not in house.log
-    assert "Traceback" not in house.log
-    assert house.metric("rejections_total", reason="internal") == 0
-    assert house.post(records(ROW)).status_code == 200
+    asked.settle()
+    assert MARKER not in asked.log
+    assert "Traceback" not in asked.log
+    assert asked.metric("rejections_total", reason="internal") == 0
+    assert asked.post(records(ROW)).status_code == 200

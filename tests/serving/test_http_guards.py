@@ -109,9 +109,9 @@ def test_late_answers_are_504_and_keep_their_place_until_the_work_ended(quiet: H
     assert time.monotonic() - began >= 10
 
 
-def _three_at_once(house: House) -> list[int]:
+def _three_at_once(asked: House) -> list[int]:
     with ThreadPoolExecutor(3) as clients:
-        return [answer.status_code for answer in clients.map(house.post, [told()] * 3)]
+        return [answer.status_code for answer in clients.map(asked.post, [told()] * 3)]
 
 
 def test_requests_that_wait_behind_another_give_their_places_back_when_their_client_leaves(
@@ -160,8 +160,8 @@ def test_more_connections_than_may_be_are_turned_away(quiet: House) -> None:
     wait_for(lambda: not _is_turned_away(quiet))
 
 
-def _is_turned_away(house: House) -> bool:
-    with house.connect() as one, house.connect() as other:
+def _is_turned_away(asked: House) -> bool:
+    with asked.connect() as one, asked.connect() as other:
         one.settimeout(0.5)
         other.settimeout(0.5)
         try:
@@ -173,29 +173,29 @@ def _is_turned_away(house: House) -> bool:
         return True
 
 
-def _ask(house: House, how: str) -> None:
+def _ask(asked: House, how: str) -> None:
     if how == "leaves":
-        with house.connect() as connection:
+        with asked.connect() as connection:
             connection.sendall(b"POST /invocations HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\n{")
         return
     if how == "leaves others behind":
-        with house.connect() as connection:
-            token = f"Authorization: Bearer {house.token}\r\n".encode()
+        with asked.connect() as connection:
+            token = f"Authorization: Bearer {asked.token}\r\n".encode()
             one = b"POST /invocations HTTP/1.1\r\nHost: localhost\r\n" + token + b"Content-Length: 1\r\n\r\n{"
             connection.sendall(one * 5)
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\x01\0\0\0\0\0\0\0")
         return
     if how == "bad":
-        assert house.post(b"{").status_code in {400, 503}
+        assert asked.post(b"{").status_code in {400, 503}
     elif how == "foreign":
-        assert house.post(told(), headers={"host": "evil.example"}).status_code == 421
+        assert asked.post(told(), headers={"host": "evil.example"}).status_code == 421
     elif how == "no token":
-        assert requests.post(f"{house.url}/invocations", data=b"{}", timeout=60).status_code == 401
+        assert requests.post(f"{asked.url}/invocations", data=b"{}", timeout=60).status_code == 401
     elif how == "large":
         body = b'{"inputs":[' + b"1," * 40_000 + b"1]}"
-        assert house.post(body).status_code in {400, 503}
+        assert asked.post(body).status_code in {400, 503}
     else:
-        assert house.post(told(how=how)).status_code in {200, 500, 503}
+        assert asked.post(told(how=how)).status_code in {200, 500, 503}
 
 
 @settings(

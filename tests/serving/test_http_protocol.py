@@ -33,9 +33,9 @@ def chunked(*chunks: bytes) -> bytes:
     return b"".join(b"%x\r\n%b\r\n" % (len(chunk), chunk) for chunk in chunks) + b"0\r\n\r\n"
 
 
-def one(house: House, sent: bytes) -> Reply:
+def one(asked: House, sent: bytes) -> Reply:
     """Send bytes, and take the one answer to them."""
-    with house.connect() as connection:
+    with asked.connect() as connection:
         connection.sendall(sent)
         return read_reply(connection, is_head=sent.startswith(b"HEAD"))
 
@@ -89,8 +89,8 @@ REFUSED = {
 
 
 @pytest.mark.parametrize(("sent", "status", "says"), REFUSED.values(), ids=REFUSED.keys())
-def test_it_is_refused(house: House, sent: bytes, status: int, says: str) -> None:
-    is_refusal(one(house, sent), status, says)
+def test_it_is_refused(asked: House, sent: bytes, status: int, says: str) -> None:
+    is_refusal(one(asked, sent), status, says)
 
 
 @pytest.mark.parametrize(
@@ -103,18 +103,18 @@ def test_it_is_refused(house: House, sent: bytes, status: int, says: str) -> Non
     ],
     ids=["head", "body", "chunk", "longer Content-Length than body"],
 )
-def test_what_is_slow_is_answered_408_and_closed(house: House, sent: bytes, says: str) -> None:
-    reply = parse_reply(house.raw(sent))
+def test_what_is_slow_is_answered_408_and_closed(asked: House, sent: bytes, says: str) -> None:
+    reply = parse_reply(asked.raw(sent))
     is_refusal(reply, 408, says)
     assert (reply.headers["connection"], reply.rest) == ("close", b"")
 
 
-def test_a_connection_that_says_nothing_is_closed(house: House) -> None:
-    assert house.raw(b"") == b""
+def test_a_connection_that_says_nothing_is_closed(asked: House) -> None:
+    assert asked.raw(b"") == b""
 
 
-def test_drops_of_a_body_do_not_keep_a_request_alive(house: House) -> None:
-    with house.connect() as connection:
+def test_drops_of_a_body_do_not_keep_a_request_alive(asked: House) -> None:
+    with asked.connect() as connection:
         connection.sendall(head("Content-Length: 1000"))
         began = time.monotonic()
         try:
@@ -126,18 +126,18 @@ def test_drops_of_a_body_do_not_keep_a_request_alive(house: House) -> None:
     raise AssertionError("a slow body was read for half a minute")
 
 
-def test_less_length_than_body_makes_no_second_request(house: House) -> None:
-    found = house.raw(head(f"Content-Length: {len(BODY)}") + BODY + b'}],"x":1}')
+def test_less_length_than_body_makes_no_second_request(asked: House) -> None:
+    found = asked.raw(head(f"Content-Length: {len(BODY)}") + BODY + b'}],"x":1}')
     first = parse_reply(found)
     assert first.status == 200
     assert first.rest == b""
 
 
-def test_oversize_is_told_to_clients_that_send_all_of_it(house: House) -> None:
-    answer = house.post(b" " * 6_000_000)
+def test_oversize_is_told_to_clients_that_send_all_of_it(asked: House) -> None:
+    answer = asked.post(b" " * 6_000_000)
     assert (answer.status_code, answer.json()["error_code"]) == (413, "REQUEST_LIMIT_EXCEEDED")
     answer = requests.post(
-        f"{house.url}/invocations", data=iter([b" " * 50_000] * 100), headers=JSON, timeout=60
+        f"{asked.url}/invocations", data=iter([b" " * 50_000] * 100), headers=JSON, timeout=60
     )
     assert (answer.status_code, answer.json()["error_code"]) == (413, "REQUEST_LIMIT_EXCEEDED")
 
@@ -145,37 +145,37 @@ def test_oversize_is_told_to_clients_that_send_all_of_it(house: House) -> None:
 JSON = {"content-type": "application/json"}
 
 
-def test_chunks_are_read(house: House) -> None:
+def test_chunks_are_read(asked: House) -> None:
     reply = one(
-        house,
+        asked,
         head("Transfer-Encoding: chunked") + chunked(*(BODY[n : n + 7] for n in range(0, len(BODY), 7))),
     )
     assert (reply.status, len(reply.json()["predictions"])) == (200, 1)
 
 
-def test_clients_of_http_1_0_are_answered_and_closed(house: House) -> None:
-    found = house.raw(whole().replace(b"HTTP/1.1", b"HTTP/1.0"))
+def test_clients_of_http_1_0_are_answered_and_closed(asked: House) -> None:
+    found = asked.raw(whole().replace(b"HTTP/1.1", b"HTTP/1.0"))
     reply = parse_reply(found)
     assert (reply.status, reply.headers["connection"], reply.rest) == (200, "close", b"")
 
 
-def test_a_client_that_waits_to_be_told_to_go_on_is(house: House) -> None:
-    with house.connect() as connection:
+def test_a_client_that_waits_to_be_told_to_go_on_is(asked: House) -> None:
+    with asked.connect() as connection:
         connection.sendall(head(f"Content-Length: {len(BODY)}", "Expect: 100-continue"))
         assert connection.recv(100) == b"HTTP/1.1 100 Continue\r\n\r\n"
         connection.sendall(BODY)
         assert parse_reply(drain(connection)).status == 200
 
 
-def test_a_client_that_waits_is_refused_before_it_sends(house: House) -> None:
+def test_a_client_that_waits_is_refused_before_it_sends(asked: House) -> None:
     """And closed: what it sends next could be the body, or another request."""
-    found = house.raw(head("Content-Length: 3000000", "Expect: 100-continue"))
+    found = asked.raw(head("Content-Length: 3000000", "Expect: 100-continue"))
     is_refusal(parse_reply(found), 413, "larger than")
 
 
-def test_head_has_no_body(house: House) -> None:
+def test_head_has_no_body(asked: House) -> None:
     for path in ("/ping", "/ready", "/metrics", "/openapi.json"):
-        with house.connect() as connection:
+        with asked.connect() as connection:
             connection.sendall(head(method="HEAD", path=path) + head(method="GET", path="/ping"))
             first = read_reply(connection, is_head=True)
             assert (first.status, int(first.headers["content-length"]) > 0) == (200, True)
@@ -185,8 +185,8 @@ def test_head_has_no_body(house: House) -> None:
             )
 
 
-def test_pipelined_requests_are_answered_in_their_order(house: House) -> None:
-    with house.connect() as connection:
+def test_pipelined_requests_are_answered_in_their_order(asked: House) -> None:
+    with asked.connect() as connection:
         ids = [f"n-{number}" for number in range(20)]
         connection.sendall(b"".join(whole(f"X-Request-Id: {each}") for each in ids))
         found, rest = [], b""
@@ -200,9 +200,9 @@ def test_pipelined_requests_are_answered_in_their_order(house: House) -> None:
 @pytest.mark.parametrize(
     "last", [b"rubbish\r\n\r\n", head("X-A: " + "a" * 100_000)], ids=["rubbish", "large head"]
 )
-def test_a_bad_request_behind_others_is_not_their_answer(house: House, last: bytes) -> None:
+def test_a_bad_request_behind_others_is_not_their_answer(asked: House, last: bytes) -> None:
     """Whoever counts answers would take it for another's: the others are answered, then it is closed."""
-    found = house.raw(whole("X-Request-Id: first") + whole("X-Request-Id: second") + last)
+    found = asked.raw(whole("X-Request-Id: first") + whole("X-Request-Id: second") + last)
     first = parse_reply(found)
     second = parse_reply(first.rest)
     assert [(r.status, r.headers["x-request-id"]) for r in (first, second)] == [
@@ -212,65 +212,65 @@ def test_a_bad_request_behind_others_is_not_their_answer(house: House, last: byt
     assert second.rest == b""
 
 
-def test_requests_behind_the_last_of_a_connection_take_no_place(house: House) -> None:
+def test_requests_behind_the_last_of_a_connection_take_no_place(asked: House) -> None:
     """64 requests may wait; here are more, which nobody answers, for the one before them is the last."""
     for _ in range(3):
-        found = parse_reply(house.raw(whole("Connection: close") + whole() * 40))
+        found = parse_reply(asked.raw(whole("Connection: close") + whole() * 40))
         assert (found.status, found.headers["connection"], found.rest) == (200, "close", b"")
-    house.settle()
-    assert house.post(BODY).status_code == 200
+    asked.settle()
+    assert asked.post(BODY).status_code == 200
 
 
-def test_clients_that_go_away_leave_nothing_behind(house: House) -> None:
+def test_clients_that_go_away_leave_nothing_behind(asked: House) -> None:
     for sent in (b"PO", head("Content-Length: 100")[:-2], head("Content-Length: 100") + b"{", whole()):
         for _ in range(3):
-            connection = house.connect()
+            connection = asked.connect()
             connection.sendall(sent)
             connection.close()
-    house.settle()
-    assert house.post(BODY).status_code == 200
+    asked.settle()
+    assert asked.post(BODY).status_code == 200
 
 
 @pytest.mark.parametrize("to", ["websocket", "h2c"])
-def test_there_is_nothing_to_upgrade_to(house: House, to: str) -> None:
+def test_there_is_nothing_to_upgrade_to(asked: House, to: str) -> None:
     """What has no body is answered as if it had not asked; then the connection is of no more use."""
     upgrade = ("Connection: Upgrade", f"Upgrade: {to}", "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==")
-    found = parse_reply(house.raw(head(*upgrade, method="GET", path="/ping")))
+    found = parse_reply(asked.raw(head(*upgrade, method="GET", path="/ping")))
     assert (found.status, found.headers["connection"], found.rest) == (200, "close", b"")
-    is_refusal(parse_reply(house.raw(whole(*upgrade))), 400, "ask it without Upgrade")
+    is_refusal(parse_reply(asked.raw(whole(*upgrade))), 400, "ask it without Upgrade")
 
 
-def test_a_connection_serves_many_requests_good_and_bad(house: House) -> None:
+def test_a_connection_serves_many_requests_good_and_bad(asked: House) -> None:
     with requests.Session() as session:
         for number in range(30):
             bad = number % 3 == 0
             answer = session.post(
-                f"{house.url}/invocations", data=b"{" if bad else BODY, headers=JSON, timeout=60
+                f"{asked.url}/invocations", data=b"{" if bad else BODY, headers=JSON, timeout=60
             )
             assert answer.status_code == (400 if bad else 200)
 
 
-def test_ids_of_callers_are_taken_where_they_are_fit(house: House) -> None:
+def test_ids_of_callers_are_taken_where_they_are_fit(asked: House) -> None:
     def id_of(given: str) -> str:
-        return house.post(BODY, headers={"x-request-id": given}).headers["x-request-id"]
+        return asked.post(BODY, headers={"x-request-id": given}).headers["x-request-id"]
 
     assert id_of("abc-1.2_3") == "abc-1.2_3"
     for unfit in ("a b", "a" * 65, "é", "<script>", ""):
         assert id_of(unfit) not in {unfit, ""}
 
 
-def test_probes_and_version_are_as_mlflows(house: House) -> None:
+def test_probes_and_version_are_as_mlflows(asked: House) -> None:
     import mlflow
 
-    assert (house.get("/ping").status_code, house.get("/ping").content) == (200, b"\n")
-    assert house.get("/health").status_code == 200
-    assert house.get("/version").text == mlflow.__version__
+    assert (asked.get("/ping").status_code, asked.get("/ping").content) == (200, b"\n")
+    assert asked.get("/health").status_code == 200
+    assert asked.get("/version").text == mlflow.__version__
 
 
-def test_explanations_add_up_to_the_margin(house: House) -> None:
+def test_explanations_add_up_to_the_margin(asked: House) -> None:
     rows = [ROW, {**ROW, "carrier": "B6", "distance": -7.5}, {**ROW, "origin": None}]
-    said = house.post(records(*rows, params={"explain": True})).json()
-    plain = house.post(records(*rows)).json()
+    said = asked.post(records(*rows, params={"explain": True})).json()
+    plain = asked.post(records(*rows)).json()
     assert said["predictions"] == plain["predictions"]
     for prediction, told in zip(said["predictions"], said["explanations"], strict=True):
         assert told["contributions"].keys() == ROW.keys()
@@ -278,8 +278,8 @@ def test_explanations_add_up_to_the_margin(house: House) -> None:
         assert 1 / (1 + 2.718281828459045**-margin) == pytest.approx(prediction, abs=1e-5)
 
 
-def test_classes_are_nested_lists_and_so_are_their_explanations(house: House) -> None:
-    answer = house.post(records(ROW, ROW, params={"explain": True}), "/models/classes/invocations")
+def test_classes_are_nested_lists_and_so_are_their_explanations(asked: House) -> None:
+    answer = asked.post(records(ROW, ROW, params={"explain": True}), "/models/classes/invocations")
     assert (answer.headers["x-model-name"], answer.headers["x-model-version"]) == ("classes", "5")
     said = answer.json()
     assert [len(row) for row in said["predictions"]] == [3, 3]
@@ -288,10 +288,10 @@ def test_classes_are_nested_lists_and_so_are_their_explanations(house: House) ->
     assert len(said["explanations"][1]["base"]) == 3
 
 
-def test_all_of_it_left_no_trace(house: House) -> None:
-    house.settle()
-    assert MARKER not in house.log
-    for line in house.log.splitlines():
+def test_all_of_it_left_no_trace(asked: House) -> None:
+    asked.settle()
+    assert MARKER not in asked.log
+    for line in asked.log.splitlines():
         json.loads(line)
-    assert "ASGI" not in house.log
-    assert house.metric("rejections_total", reason="internal") == 0
+    assert "ASGI" not in asked.log
+    assert asked.metric("rejections_total", reason="internal") == 0
