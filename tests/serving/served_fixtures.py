@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from served_house import House, open_house, publish, write_foreign, write_plain, write_typed
+from local_versions import publish
+from served_house import House, open_house, write_foreign, write_plain, write_typed
 
 
 @pytest.fixture(scope="session")
@@ -31,9 +32,9 @@ def asked(
 ) -> Iterator[House]:
     """Three models of ours, with little patience for slow clients."""
     cache = tmp_path_factory.mktemp("asked")
-    publish(cache, "plain", plain_folder)
-    publish(cache, "typed", typed_folder)
-    publish(cache, "classes", classes_folder, number=5)
+    publish(cache, "plain", 3, plain_folder)
+    publish(cache, "typed", 3, typed_folder)
+    publish(cache, "classes", 5, classes_folder)
     bounds = ("--read-timeout-s", "1.5", "--max-body-bytes", "2000000", "--max-rows", "5000")
     with open_house(cache, ["plain", "typed", "classes"], *bounds) as running:
         yield running
@@ -43,7 +44,7 @@ def asked(
 def slow_house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     """A model that sleeps, raises and answers NaN, behind a token, with room for three requests."""
     cache = tmp_path_factory.mktemp("slow-asked")
-    publish(cache, "told", write_foreign(cache / "artifacts" / "told"), "pyfunc")
-    bounds = ("--max-waiting", "3", "--deadline-s", "3", "--max-connections", "40", "--threads", "2")
+    publish(cache, "told", 3, write_foreign(cache / "artifacts" / "told"), "pyfunc")
+    bounds = ("--max-waiting", "3", "--deadline-s", "6", "--max-connections", "40", "--threads", "2")
     with open_house(cache, ["told"], *bounds, token="a-token-of-20-letters") as running:
         yield running

@@ -23,16 +23,15 @@ import requests
 import xgboost as xgb
 import yaml
 from endpoints import Endpoint, serving
+from local_versions import NOWHERE
 from mlflow.models import Model, ModelSignature
 from mlflow.types.schema import ColSpec, Schema
 
 from projects.artifact import save_model
 from registry.manifest import Manifest
-from serving.following.view import View, view_path, write_view
 from serving.models.served import Version
 
 EXHAUSTIVE = bool(os.environ.get("GREENROOM_EXHAUSTIVE"))
-NOBODY = "http://127.0.0.1:1"  # where no registry is
 # Whatever a caller sends holds it somewhere; no answer and no log line may.
 MARKER = "xq7marker"
 CARRIERS = ("AA", "B6", "a:b", "", "é", "日本", 'said "so"', "tab\there", " blank ", "UA,1", "new\nline")
@@ -154,25 +153,6 @@ def write_foreign(folder: Path) -> Path:
 
 def version_of(folder: Path, model: str = "tiny", number: int = 3) -> Version:
     return Version(model, number, Manifest.of(folder).digest)
-
-
-def publish(cache: Path, model: str, folder: Path, form: Any = "xgboost", number: int = 3) -> None:
-    """Write the view of a model, as the follower would have."""
-    manifest = Manifest.of(folder)
-    view = View(
-        model=model,
-        version=number,
-        digest=manifest.digest,
-        manifest=manifest.to_json(),
-        folder=str(folder),
-        format=form,
-        stage="Production",
-        seen_at=time.time(),
-        reachable=True,
-        problem=None,
-        refused=None,
-    )
-    write_view(view_path(cache, NOBODY, model), view)
 
 
 @dataclass(frozen=True)
@@ -299,7 +279,7 @@ def open_house(
         "GREENROOM_CACHE_DIR": str(cache),
         "GREENROOM_ARTIFACT_FORMATS": "xgboost,pyfunc",
         "GREENROOM_SERVING_TOKEN": token or "",
-        "MLFLOW_TRACKING_URI": NOBODY,
+        "MLFLOW_TRACKING_URI": NOWHERE,
     }
     with serving(cache / "log", settings, models[0], *models[1:], *options) as endpoint:
         yield House(endpoint, token)

@@ -88,16 +88,16 @@ def test_what_mlflow_does_not_read_is_a_400(quiet: House) -> None:
 
 
 def test_late_answers_are_504_and_keep_their_place_until_the_work_ended(quiet: House) -> None:
-    """The model sleeps beyond the deadline of three seconds, one request at a time."""
+    """The model sleeps beyond the deadline of six seconds, one request at a time."""
     with ThreadPoolExecutor(8) as clients:
         began = time.monotonic()
-        late = [clients.submit(quiet.post, told(sleep_s=5.0)) for _ in range(3)]
+        late = [clients.submit(quiet.post, told(sleep_s=9.0)) for _ in range(3)]
         wait_for(lambda: quiet.metric("in_flight_requests") == 4)
         turned_away = clients.submit(quiet.post, told()).result()
         assert turned_away.status_code == 503
         assert turned_away.headers["retry-after"] == "1"
         assert "3 requests wait for this worker already" in turned_away.json()["message"]
-        assert time.monotonic() - began < 5, "who is turned away does not wait"
+        assert time.monotonic() - began < 9, "who is turned away does not wait"
         assert quiet.get("/ping").status_code == 200
         answers = [each.result() for each in late]
     assert [a.status_code for a in answers] == [504, 504, 504]
@@ -106,7 +106,7 @@ def test_late_answers_are_504_and_keep_their_place_until_the_work_ended(quiet: H
     assert 503 in _three_at_once(quiet)
     # The second sleeps after the first. Then all is as it was.
     wait_for(lambda: _three_at_once(quiet) == [200, 200, 200])
-    assert time.monotonic() - began >= 10
+    assert time.monotonic() - began >= 18
 
 
 def _three_at_once(asked: House) -> list[int]:
