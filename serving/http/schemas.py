@@ -122,7 +122,10 @@ def _split(signature: Signature, max_rows: int) -> Schema:
                 "maxItems": max_rows,
                 "description": "Rows of cells, in the order of `columns`.",
             },
-            "index": {"description": "As pandas writes it. It changes nothing."},
+            "index": {
+                "type": "null",
+                "description": "Or a list with an entry for each row, as pandas writes. It changes nothing.",
+            },
         },
         "required": ["columns", "data"],
         "additionalProperties": False,

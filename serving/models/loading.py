@@ -10,7 +10,7 @@ import numpy as np
 import orjson
 
 from registry import ArtifactError, Manifest
-from registry.example import check_example
+from registry.example import answer_example, check_example
 from registry.formats import read_mlmodel
 from registry.scorer import read_artifact
 from serving.contract.json_bodies import read_json
@@ -62,7 +62,7 @@ def load_booster(folder: Path, version: Version) -> BoosterModel:
     body = read_example(folder)
     example = _rows_of(body, signature, what)
     evaluator = choose_evaluator(booster, example)
-    check_example(folder, what, None if body is None else evaluator.predict(example))
+    check_example(folder, what, answer_example(folder, columns, booster))
     return BoosterModel(version, signature, evaluator, Explainer(booster), body)
 
 

@@ -464,7 +464,9 @@ def test_what_is_not_the_same_is_named(author: As, at: Registry, sampled: tuple[
     at.client.set_tag(version.run_id, "greenroom.xgboost", "2.1.4")
     ran = author(main, "reproduce", version.run_id)
     assert ran.code == 3
-    assert "trained again: not the same artifact\n  model.ubj differs\n  xgboost was 2.1.4, is " in ran.out
+    assert (
+        "not the same artifact\n  MLmodel differs\n  model.ubj differs\n  xgboost was 2.1.4, is " in ran.out
+    )
 
 
 def mlflow_text(at: Registry, run_id: str) -> str:

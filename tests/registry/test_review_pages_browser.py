@@ -140,6 +140,7 @@ def test_history_says_what_was_live(browser: Browser, server: ScratchServer, con
     with opened(browser, server, java_script_enabled=False) as page:
         page.goto("/review/")
         page.get_by_role("link", name=f"History of {content.model}").click()
+        page.get_by_role("heading", name="In Production now").wait_for()
         assert page.get_by_role("heading", name="In Production now").count() == 1
         items = page.get_by_role("list").locator("> li")
         assert items.count() == len(lines_of(server, content.model))

@@ -187,7 +187,7 @@ ACCEPTED = [
         "a CSV column twice",
         "carrier,distance,distance\nAA,1,2500\n",
         [NEAR],
-        "The header names 'distance' more than once",
+        "The header names 1 columns more than once",
         kind=CSV,
     ),
     Difference(

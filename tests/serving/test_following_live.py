@@ -93,6 +93,7 @@ def back_to_first(show: Show, endpoint: Endpoint) -> None:
 
 def test_another_worker_costs_little_memory_while_it_is_idle(endpoint: Endpoint) -> None:
     requests.post(f"{endpoint.url}/invocations", json=ROW, timeout=10)
+    _wait_for(endpoint, lambda _: len(endpoint.workers()) == 2)
     private = [worker.memory_full_info().uss / 2**20 for worker in endpoint.workers()]
     assert len(private) == 2
     assert max(private) < 40, f"{private} MiB that no other process shares"
