@@ -173,8 +173,9 @@ def check(call: Call, answer: requests.Response, stages: dict[int, str], new: li
 def is_of_plain(call: Call, line: Line) -> bool:
     if not line.reason.startswith("set with MLflow's own client") or line.by != call.login:
         return False
-    done = line.action == "deleted" if call.act == "delete" else line.to_stage == call.to
-    return done and line.version == call.version
+    if (line.action == "deleted") != (call.act == "delete"):
+        return False  # a deletion leaves the stage that it found, which may be the one that was set before it
+    return line.version == call.version and (call.act == "delete" or line.to_stage == call.to)
 
 
 @contextmanager
