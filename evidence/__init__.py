@@ -8,6 +8,7 @@ from evidence.gates import Gate, check_gates
 from evidence.intervals import LEAST_BLOCKS, Estimate, Resampling, difference, estimate
 from evidence.leakage import associations
 from evidence.metrics import METRICS, Metric, Task, metric_names, metrics_for
+from evidence.outcomes import Settled, settle
 from evidence.slices import Sample, SliceFinding, cut_bands, measure_slices
 from evidence.verdicts import GateResult, Verdict, judge, overall
 
@@ -23,6 +24,7 @@ __all__ = [
     "Metric",
     "Resampling",
     "Sample",
+    "Settled",
     "SliceFinding",
     "Task",
     "Verdict",
@@ -41,4 +43,5 @@ __all__ = [
     "overall",
     "precision_recall_curve",
     "roc_curve",
+    "settle",
 ]
