@@ -7,21 +7,29 @@ from evidence.findings import Findings, measure
 from evidence.gates import Gate, check_gates
 from evidence.intervals import LEAST_BLOCKS, Estimate, Resampling, difference, estimate
 from evidence.leakage import associations
+from evidence.live import LIVE_METRICS, Comparison, Goal, LiveMetric, LiveVerdict, compare, mean_by_unit
 from evidence.metrics import METRICS, Metric, Task, metric_names, metrics_for
 from evidence.outcomes import Settled, settle
+from evidence.sequential import RatioFinding, sample_ratio
 from evidence.slices import Sample, SliceFinding, cut_bands, measure_slices
 from evidence.verdicts import GateResult, Verdict, judge, overall
 
 __all__ = [
     "LEAST_BLOCKS",
+    "LIVE_METRICS",
     "METRICS",
     "CalibrationCurve",
+    "Comparison",
     "Curve",
     "Estimate",
     "Findings",
     "Gate",
     "GateResult",
+    "Goal",
+    "LiveMetric",
+    "LiveVerdict",
     "Metric",
+    "RatioFinding",
     "Resampling",
     "Sample",
     "Settled",
@@ -32,10 +40,12 @@ __all__ = [
     "calibration_curve",
     "check_gates",
     "choose_threshold",
+    "compare",
     "cut_bands",
     "difference",
     "estimate",
     "judge",
+    "mean_by_unit",
     "measure",
     "measure_slices",
     "metric_names",
@@ -43,5 +53,6 @@ __all__ = [
     "overall",
     "precision_recall_curve",
     "roc_curve",
+    "sample_ratio",
     "settle",
 ]

@@ -18,16 +18,19 @@ if TYPE_CHECKING:
 _EPSILON = 1e-7
 
 
-def _negative_log_likelihood(label: Floats, predicted: Floats) -> tuple[Floats, ...]:
+def negative_log_likelihood(label: Floats, predicted: Floats) -> Floats:
+    """Return each row's, in nats."""
     p = np.clip(predicted, _EPSILON, 1 - _EPSILON)
-    return -(label * np.log(p) + (1 - label) * np.log1p(-p)), np.ones_like(p)
+    return -(label * np.log(p) + (1 - label) * np.log1p(-p))
 
 
 # The share of (positive, negative) pairs ranked right, ties half.
 auc = Auc()
 
 # Mean negative log likelihood, in nats.
-log_loss = Sums(_negative_log_likelihood, np.divide)
+log_loss = Sums(
+    lambda label, predicted: (negative_log_likelihood(label, predicted), np.ones_like(label)), np.divide
+)
 
 # Mean squared difference between probability and outcome (Brier, 1950).
 brier = Sums(lambda label, predicted: ((predicted - label) ** 2, np.ones_like(label)), np.divide)
