@@ -3,6 +3,17 @@
 from evidence.calibration import CalibrationCurve, calibration_curve
 from evidence.classification import choose_threshold
 from evidence.curves import Curve, precision_recall_curve, roc_curve
+from evidence.drift import (
+    BinCounts,
+    ColumnReference,
+    Drift,
+    count_bins,
+    jensen_shannon,
+    measure_drift,
+    psi,
+    refer_categories,
+    refer_numbers,
+)
 from evidence.findings import Findings, measure
 from evidence.gates import Gate, check_gates
 from evidence.intervals import LEAST_BLOCKS, Estimate, Resampling, difference, estimate
@@ -18,9 +29,12 @@ __all__ = [
     "LEAST_BLOCKS",
     "LIVE_METRICS",
     "METRICS",
+    "BinCounts",
     "CalibrationCurve",
+    "ColumnReference",
     "Comparison",
     "Curve",
+    "Drift",
     "Estimate",
     "Findings",
     "Gate",
@@ -41,17 +55,23 @@ __all__ = [
     "check_gates",
     "choose_threshold",
     "compare",
+    "count_bins",
     "cut_bands",
     "difference",
     "estimate",
+    "jensen_shannon",
     "judge",
     "mean_by_unit",
     "measure",
+    "measure_drift",
     "measure_slices",
     "metric_names",
     "metrics_for",
     "overall",
     "precision_recall_curve",
+    "psi",
+    "refer_categories",
+    "refer_numbers",
     "roc_curve",
     "sample_ratio",
     "settle",

@@ -149,10 +149,10 @@ def _by_metric(metric: LiveMetric, goal: Goal, met: _Met, alpha: float) -> Compa
     largest = bounds[1] - bounds[0] if bounds else None
     moments = Moments.of(met.differences)
     interval = sequence(moments, alpha, largest)
-    outcome = cast("Outcome", str(_decide(metric, goal, interval)))
+    outcome = cast("Outcome", str(decide(metric, goal, interval)))
     more = None
     if outcome == "keep_going" and len(met.differences) >= _LEAST_TO_FORESEE:
-        decided = _decide(metric, goal, sequence(moments.times(_MORE), alpha, largest)) != "keep_going"
+        decided = decide(metric, goal, sequence(moments.times(_MORE), alpha, largest)) != "keep_going"
         if decided.any():
             more = _roughly((_MORE[decided.argmax()] - 1) * met.observations)
     known = bool(np.isfinite(interval.low))
@@ -170,7 +170,7 @@ def _by_metric(metric: LiveMetric, goal: Goal, met: _Met, alpha: float) -> Compa
     return replace(found, said=sentences.of_one(found, metric, len(met.differences), met.left_out))
 
 
-def _decide(metric: LiveMetric, goal: Goal, interval: Interval) -> npt.NDArray[np.str_]:
+def decide(metric: LiveMetric, goal: Goal, interval: Interval) -> npt.NDArray[np.str_]:
     """Return the outcome at each look. A difference that is sure and does not matter is none."""
     above, below = ("better", "worse") if metric.higher_is_better else ("worse", "better")
     slight = (interval.low > -goal.delta) & (interval.high < goal.delta)

@@ -5,7 +5,7 @@ Test by betting (Waudby-Smith and Ramdas, "Estimating means of bounded random va
 claim is true, the odds are fair, and no strategy ever multiplies its capital by 1/alpha with a chance above
 alpha (Ville, 1939). The means against which the capital has grown by less are the confidence sequence.
 
-Here the capital is spread once over constant stakes on either side, and each part grows on its own: a
+Here the capital is spread once over constant stakes, and each part grows on its own: a
 mixture, as Cover's universal portfolio (1991), of which Orabona and Jun, "Tight concentrations and confidence
 sequences from the regret of universal portfolio" (2024), show how tight it is. So the order of the values
 plays no part.
@@ -40,27 +40,28 @@ _HALVINGS = 18
 
 
 def log_capital(moments: Moments, claimed: Floats) -> Floats:
-    """Return the log of what a capital of 1 has grown to, at least, against a mean `claimed` in (-1, 1)."""
-    first, second, third, fourth = moments.about(claimed)
-    parts = []
-    for side in (1, -1):
-        # The most that can be lost on a value is what lies between the claim and the end of the range.
-        most = 1 + side * claimed
-        u1, u2, u3, u4 = side * first / most, second / most**2, side * third / most**3, fourth / most**4
-        parts += [
-            moments.count * (g * u1 - g**2 / 2 * u2 + g**3 / 3 * u3 + least * u4)
-            for g, least in zip(STAKES, _LEAST_TERM, strict=True)
-        ]
-    grown = np.stack(np.broadcast_arrays(*parts))
+    """Return the log of what a capital of 1, staked on values above `claimed`, has grown to at least.
+
+    Fair or worse, should the mean be `claimed`, in (-1, 1), or less.
+    """
+    # Measured by the most that one value can lose: what lies between the claim and the end of the range.
+    most = 1 + claimed
+    u1, u2, u3, u4 = (power / most**n for n, power in enumerate(moments.about(claimed), 1))
+    grown = np.empty((len(STAKES), *np.shape(u1)))
+    for part, (stake, least) in enumerate(zip(STAKES, _LEAST_TERM, strict=True)):
+        grown[part] = stake * (u1 - stake * (u2 / 2 - stake * u3 / 3)) + least * u4
+    grown *= moments.count
     highest = grown.max(axis=0)
     grown -= highest
-    with np.errstate(under="ignore"):
-        return np.asarray(highest + np.log(np.exp(grown, out=grown).mean(axis=0)))
+    return np.asarray(highest + np.log(np.exp(grown, out=grown).mean(axis=0)))
 
 
 def bounds(moments: Moments, alpha: float) -> tuple[Floats, Floats]:
-    """Return the ends of the sequence, of the shape of the moments, for values between -1 and 1."""
-    return _low(moments, alpha), -_low(moments.divided(-1), alpha)
+    """Return the ends of the sequence, of the shape of the moments, for values between -1 and 1.
+
+    Each end holds with half of alpha.
+    """
+    return _low(moments, alpha / 2), -_low(moments.divided(-1), alpha / 2)
 
 
 def _low(moments: Moments, alpha: float) -> Floats:

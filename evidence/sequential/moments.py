@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -31,7 +32,8 @@ class Moments:
         """Summarise values, (…, rows), at least one: all of them, (…), or the first `looks`, (…, looks)."""
         # About a value in their midst, so that nothing cancels where all are far from 0.
         near = values.mean(axis=-1, keepdims=True)
-        powers = [(values - near) ** power for power in range(1, _POWERS + 1)]
+        centred = values - near
+        powers = list(accumulate([centred] * _POWERS, np.multiply))
         if looks is None:
             count, start = np.asarray(values.shape[-1], np.float64), near[..., 0]
             averages = [power.mean(axis=-1) for power in powers]
@@ -43,8 +45,12 @@ class Moments:
         return cls(np.broadcast_to(count, u.shape), start + u, *central)
 
     def times(self, factor: Floats) -> Moments:
-        """Return what `factor` times as many values that are like these would give."""
-        return Moments(self.count * factor, self.mean, self.second, self.third, self.fourth)
+        """Return what `factor` times as many values like these would give; one look for each factor."""
+        count = self.count * factor
+        same = (
+            np.broadcast_to(part, count.shape) for part in (self.mean, self.second, self.third, self.fourth)
+        )
+        return Moments(count, *same)
 
     def divided(self, unit: float) -> Moments:
         """Return the moments of the values in another unit."""
