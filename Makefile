@@ -14,7 +14,7 @@ export MLFLOW_DISABLE_TELEMETRY := true
 export DO_NOT_TRACK := true
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help setup demo up down env clean-state test test-exhaustive check format bench-registry bench-coverage bench-training bench-reference bench-batch bench-serving bench-storms lock
+.PHONY: help setup demo up down env clean-state test test-exhaustive check format bench-registry bench-coverage bench-verdicts bench-training bench-reference bench-batch bench-serving bench-storms lock
 
 help:  ## This list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/; s/\$$\$$/$$/g' | expand -t 18
@@ -68,6 +68,9 @@ bench-registry: .venv/.ready  ## Concurrent reviews and what a transition costs,
 
 bench-coverage: .venv/.ready  ## How often the intervals of validation hold, on simulated days
 	@OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks coverage
+
+bench-verdicts: .venv/.ready  ## What live comparisons say when looked at all the time, beside t-tests
+	@OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks verdicts
 
 bench-training: .venv/.ready  ## The memory of `mlflow run .` on ten times the flights, beside XGBoost alone
 	@$(BIN)/python -m benchmarks training

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+import time
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +16,7 @@ _EXAMPLES = """examples:
   python -m benchmarks registry
   python -m benchmarks registry --rounds 20 --engine sqlite --json
   python -m benchmarks coverage --repetitions 500 --json
+  python -m benchmarks verdicts --experiments 100
   python -m benchmarks training --times 3
   python -m benchmarks reference --splits 2
   python -m benchmarks batch --millions 1 --rounds 1 --growth 1 3
@@ -77,6 +79,25 @@ def _coverage(options: argparse.Namespace) -> int:
         print_table(figures, options.repetitions)
     print(as_json(figures, options.repetitions, time_auc()))
     return 0 if is_held(figures) else 1
+
+
+def _verdicts(options: argparse.Namespace) -> int:
+    from benchmarks.verdicts import run, run_ratio
+    from benchmarks.verdicts_figures import as_json, is_held, print_tables
+    from benchmarks.verdicts_worlds import WORLDS
+
+    names = [world.name for world in WORLDS]
+    if unknown := [name for name in options.world if name not in names]:
+        return _fail(f"there is no world {unknown[0]!r}, only {'; '.join(names)}", 2)
+    worlds = [world for world in WORLDS if world.name in (options.world or names)]
+    started = time.perf_counter()
+    with _progress((2 * len(worlds) + 1) * options.experiments, "simulating the truth") as notify:
+        figures = [run(world, options.experiments, notify) for world in worlds]
+        ratio = run_ratio(options.experiments, notify)
+    if not options.json:
+        print_tables(figures, ratio)
+    print(as_json(figures, ratio, time.perf_counter() - started))
+    return 0 if is_held(figures, ratio) else 1
 
 
 def _training(options: argparse.Namespace) -> int:
@@ -230,6 +251,19 @@ def _parser() -> argparse.ArgumentParser:
     )
     coverage.add_argument("--json", action="store_true", help="print the JSON object only")
     coverage.set_defaults(run=_coverage)
+    verdicts = names.add_parser(
+        "verdicts",
+        allow_abbrev=False,
+        help="what live comparisons say under continuous peeking, beside t-tests, on simulated traffic",
+    )
+    verdicts.add_argument(
+        "--experiments", type=_positive, default=1000, help="of each kind and world (default: 1000)"
+    )
+    verdicts.add_argument(
+        "--world", action="append", default=[], help="only this one, as 'brier, half'; all without"
+    )
+    verdicts.add_argument("--json", action="store_true", help="print the JSON object only")
+    verdicts.set_defaults(run=_verdicts)
     training = names.add_parser(
         "training", allow_abbrev=False, help="the memory of `mlflow run .`, beside XGBoost alone"
     )
