@@ -105,8 +105,8 @@ def run(world: World, experiments: int, notify: Callable[[str], None] = lambda _
         for _ in range(experiments):
             found.append(_experiment(random, world, looks, changed=changed))
             notify(world.name)
-        words.append(_say(world, [moments for moments, _ in found], abs(true.effect)))
-        t = np.stack([statistic for _, statistic in found])
+        words.append(_say(world, found, abs(true.effect)))
+        t = np.stack([seen.t for seen in found])
         surely = np.abs(t) > stdtrit(looks - 2.0, 1 - LEVEL / 2)
         peeked.append(np.where(surely, np.where((t > 0) == higher, "better", "worse"), "keep_going"))
     once = [np.where(looks == true.fixed, word, "keep_going") for word in peeked]
@@ -123,14 +123,20 @@ def run(world: World, experiments: int, notify: Callable[[str], None] = lambda _
     )
 
 
-def _experiment(
-    random: np.random.Generator, world: World, looks: Ints, *, changed: bool
-) -> tuple[Moments, Floats]:
-    """Return the moments of the differences, and the t statistic, at each look."""
+@dataclass(frozen=True)
+class _Seen:
+    """One experiment at each look: what a comparison makes of it, and the t statistic."""
+
+    differences: Moments
+    least_variance: Floats
+    t: Floats
+
+
+def _experiment(random: np.random.Generator, world: World, looks: Ints, *, changed: bool) -> _Seen:
     ours, theirs = world.draw(random, int(looks[-1]), changed)
     if world.share is None:
         found = Moments.of(ours - theirs, looks)
-        return found, _divided(found.mean, found.second / (looks - 1))
+        return _Seen(found, np.zeros(len(looks)), _divided(found.mean, found.second / (looks - 1)))
     is_ours = random.random(len(ours)) < world.share
     ours, theirs, count = ours[is_ours], theirs[~is_ours], np.cumsum(is_ours)[looks - 1]
     of_one = round((1 - world.share) / world.share)
@@ -141,7 +147,9 @@ def _experiment(
     arms = Moments.of(ours, of_ours), Moments.of(theirs, of_theirs)
     variance = sum((arm.second / np.maximum(arm.count - 1, 1) for arm in arms), np.zeros(len(looks)))
     found = Moments.of(matched_differences(ours, theirs, of_one), pairs)
-    return found, _divided(arms[0].mean - arms[1].mean, variance)
+    # As `spread_of_larger` says of the outcomes of each look.
+    spread = arms[1].second * (1 + 1 / of_one)
+    return _Seen(found, spread, _divided(arms[0].mean - arms[1].mean, variance))
 
 
 def _divided(difference: Floats, variance: Floats) -> Floats:
@@ -150,15 +158,20 @@ def _divided(difference: Floats, variance: Floats) -> Floats:
     return np.divide(difference, error, out=np.zeros(len(error)), where=error > 0)
 
 
-def _say(world: World, moments: Sequence[Moments], delta: float) -> Words:
+def _say(world: World, experiments: Sequence[_Seen], delta: float) -> Words:
     """Return what is said in each experiment at each look, (experiments, looks)."""
     metric = LIVE_METRICS[world.metric]
     bounds = world.bounds or metric.bounds
     largest = bounds[1] - bounds[0] if bounds else None
     goal = Goal(delta, world.bounds)
     # In batches that stay in the processor's cache.
-    batches = [_stacked(moments[start : start + _BATCH]) for start in range(0, len(moments), _BATCH)]
-    return np.concatenate([decide(metric, goal, sequence(batch, LEVEL, largest)) for batch in batches])
+    words = []
+    for start in range(0, len(experiments), _BATCH):
+        batch = experiments[start : start + _BATCH]
+        spread = np.stack([seen.least_variance for seen in batch])
+        interval = sequence(_stacked([seen.differences for seen in batch]), LEVEL, largest, spread)
+        words.append(decide(metric, goal, interval))
+    return np.concatenate(words)
 
 
 def _stacked(moments: Sequence[Moments]) -> Moments:

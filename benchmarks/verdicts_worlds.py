@@ -92,9 +92,9 @@ def _shares(equal: float, changed: float) -> Draw:
     return draw
 
 
-def _latencies(slower: float) -> Draw:
+def _latencies(slower: float, tail: float = 1.0) -> Draw:
     def draw(random: np.random.Generator, rows: int, changed: bool) -> tuple[Floats, Floats]:  # noqa: FBT001
-        ours, theirs = random.lognormal(1, 1, rows), random.lognormal(1, 1, rows)
+        ours, theirs = random.lognormal(1, tail, rows), random.lognormal(1, tail, rows)
         return ours * (slower if changed else 1), theirs
 
     return draw
@@ -115,4 +115,5 @@ WORLDS = (
     World("reward, half", "reward", 0.5, _shares(0.1, 0.13), (0, 1)),
     World("latency, half", "latency_ms", 0.5, _latencies(1.15)),
     World("latency, a tenth", "latency_ms", 0.1, _latencies(1.25)),
+    World("latency, heavy tail", "latency_ms", 0.1, _latencies(1.5, 1.5)),
 )

@@ -10,7 +10,7 @@ import numpy as np
 
 from evidence.live import sentences
 from evidence.live.metrics import LIVE_METRICS
-from evidence.sequential import Moments, matched_differences, sequence
+from evidence.sequential import Moments, matched_differences, sequence, spread_of_larger
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -118,6 +118,8 @@ class _Met:
     left_out: int
     differences: Floats
     observations: int
+    least_variance: float = 0.0
+    paired: bool = False
 
 
 def _meet(ours: Floats, theirs: Floats, weights: tuple[float, float] | None, paired: bool) -> _Met:  # noqa: FBT001
@@ -131,14 +133,15 @@ def _meet(ours: Floats, theirs: Floats, weights: tuple[float, float] | None, pai
     left_out = int((~usable).sum() + (0 if paired else (~theirs_usable).sum()))
     ours, theirs = ours[usable], theirs[theirs_usable]
     if paired:
-        return _Met(ours, theirs, left_out, ours - theirs, len(ours))
+        return _Met(ours, theirs, left_out, ours - theirs, len(ours), paired=True)
     if not len(ours) or not len(theirs):
         return _Met(ours, theirs, left_out, np.empty(0), len(ours) + len(theirs))
     # Weights that gave an arm nothing are not those by which it got what it has.
     stated = weights is not None and min(weights) > 0
     ratio = weights[1] / weights[0] if weights and stated else len(theirs) / len(ours)
     matched = matched_differences(ours, theirs, ratio)
-    return _Met(ours, theirs, left_out, matched, len(ours) + len(theirs))
+    spread = spread_of_larger(ours, theirs, ratio)
+    return _Met(ours, theirs, left_out, matched, len(ours) + len(theirs), spread)
 
 
 def _by_metric(metric: LiveMetric, goal: Goal, met: _Met, alpha: float) -> Comparison:
@@ -148,11 +151,12 @@ def _by_metric(metric: LiveMetric, goal: Goal, met: _Met, alpha: float) -> Compa
         return Comparison(metric.name, "no_data", None, None, None, goal.delta, met.observations, None, why)
     largest = bounds[1] - bounds[0] if bounds else None
     moments = Moments.of(met.differences)
-    interval = sequence(moments, alpha, largest)
+    interval = sequence(moments, alpha, largest, met.least_variance)
     outcome = cast("Outcome", str(decide(metric, goal, interval)))
     more = None
     if outcome == "keep_going" and len(met.differences) >= _LEAST_TO_FORESEE:
-        decided = decide(metric, goal, sequence(moments.times(_MORE), alpha, largest)) != "keep_going"
+        foreseen = sequence(moments.times(_MORE), alpha, largest, met.least_variance)
+        decided = decide(metric, goal, foreseen) != "keep_going"
         if decided.any():
             more = _roughly((_MORE[decided.argmax()] - 1) * met.observations)
     known = bool(np.isfinite(interval.low))
@@ -167,7 +171,8 @@ def _by_metric(metric: LiveMetric, goal: Goal, met: _Met, alpha: float) -> Compa
         more,
         "",
     )
-    return replace(found, said=sentences.of_one(found, metric, len(met.differences), met.left_out))
+    said = sentences.of_one(found, metric, len(met.differences), met.left_out, paired=met.paired)
+    return replace(found, said=said)
 
 
 def decide(metric: LiveMetric, goal: Goal, interval: Interval) -> npt.NDArray[np.str_]:

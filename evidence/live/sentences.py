@@ -57,14 +57,14 @@ def why_not(
     return None
 
 
-def of_one(found: Comparison, metric: LiveMetric, differences: int, left_out: int) -> str:
+def of_one(found: Comparison, metric: LiveMetric, differences: int, left_out: int, *, paired: bool) -> str:
     """Say what was found of one metric."""
     less = f"; {left_out:,} values were no numbers and are left out" if left_out else ""
-    return f"{found.metric}: {_found(found, metric, differences)}{less}"
+    after = f"after {found.observations:,} {'pairs' if paired else 'outcomes'}"
+    return f"{found.metric}: {_found(found, metric, differences, after)}{less}"
 
 
-def _found(found: Comparison, metric: LiveMetric, differences: int) -> str:
-    after = f"after {found.observations:,} outcomes"
+def _found(found: Comparison, metric: LiveMetric, differences: int, after: str) -> str:
     if found.low is None or found.high is None or found.difference is None:
         if differences < LEAST:
             return f"keep going; {LEAST} differences are needed before anything is said, found {differences}"

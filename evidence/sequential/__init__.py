@@ -5,8 +5,16 @@ it is wrong far more often than it says. These hold at all looks at once, so tha
 """
 
 from evidence.sequential.intervals import Interval, sequence
-from evidence.sequential.matching import matched_differences
+from evidence.sequential.matching import matched_differences, spread_of_larger
 from evidence.sequential.moments import Moments
 from evidence.sequential.ratio import RatioFinding, sample_ratio
 
-__all__ = ["Interval", "Moments", "RatioFinding", "matched_differences", "sample_ratio", "sequence"]
+__all__ = [
+    "Interval",
+    "Moments",
+    "RatioFinding",
+    "matched_differences",
+    "sample_ratio",
+    "sequence",
+    "spread_of_larger",
+]

