@@ -59,7 +59,7 @@ def why_not(
 
 def of_one(found: Comparison, metric: LiveMetric, differences: int, left_out: int, *, paired: bool) -> str:
     """Say what was found of one metric."""
-    less = f"; {left_out:,} values were no numbers and are left out" if left_out else ""
+    less = f"; {left_out:,} without a value are left out" if left_out else ""
     after = f"after {found.observations:,} {'pairs' if paired else 'outcomes'}"
     return f"{found.metric}: {_found(found, metric, differences, after)}{less}"
 

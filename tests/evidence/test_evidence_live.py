@@ -99,7 +99,7 @@ def test_a_mismatch_leaves_everything_undecided() -> None:
         ),
         ([0.0] * 50, [0.0] * 50, "keep_going", "keep going, for about"),
         ([0.0] * 5000, [0.0] * 5000, "no_difference", "no difference larger than 0.01: +0 ("),
-        ([0.1, float("inf")] * 50, [0.1] * 100, "keep_going", "; 50 values were no numbers and are left out"),
+        ([0.1, float("inf")] * 50, [0.1] * 100, "keep_going", "; 50 without a value are left out"),
     ],
 )
 def test_what_can_be_odd_about_arms_is_a_sentence(ours: Any, theirs: Any, outcome: str, said: str) -> None:
