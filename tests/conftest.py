@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 import pytest
 import requests
 from commands import REPOSITORY, As, run_in_process
+from hypothesis import HealthCheck, settings
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
@@ -27,6 +28,9 @@ from storage import S3Settings, Store
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+# How long an example takes says how busy the machine is, and nothing of the code.
+settings.register_profile("greenroom", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("greenroom")
 
 # These use the session's stack. All of them go to one worker, so that it is started once; every other
 # file stays whole, because its fixtures start stacks of its own.

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from batch_jobs.keys import hash_keys, repeated, shared_hashes
@@ -29,7 +29,6 @@ def columns(keys: list[tuple[str, str]], cut: int) -> list[pa.ChunkedArray]:
     return [one(0), one(1)]
 
 
-@settings(deadline=None)
 @given(KEYS, st.integers(0, 40))
 def test_all_rows_of_a_repeated_key_are_found_with_their_number(
     keys: list[tuple[str, str]], cut: int
@@ -41,7 +40,6 @@ def test_all_rows_of_a_repeated_key_are_found_with_their_number(
     assert hashes.tolist() == sorted(set(hash_keys(columns(keys, cut)).tolist()))
 
 
-@settings(deadline=None)
 @given(KEYS, st.integers(0, 40), st.integers(0, 40))
 def test_the_hash_of_a_key_does_not_depend_on_where_it_lies(
     keys: list[tuple[str, str]], cut: int, other: int
@@ -57,7 +55,6 @@ def test_keys_of_one_text_differ_in_their_hashes() -> None:
     assert len(np.unique(hash_keys(columns(pairs, 3)))) == len(pairs)
 
 
-@settings(deadline=None)
 @given(st.lists(st.lists(st.integers(0, 30), max_size=20), max_size=5), st.integers(1, 40))
 def test_hashes_of_more_than_one_file_are_found_in_bounded_memory(
     tmp_path_factory: object, files: list[list[int]], at_once: int

@@ -67,7 +67,6 @@ row = st.one_of(st.tuples(carrier, cell, cell), st.just(GOOD))
 
 @settings(
     max_examples=300 if EXHAUSTIVE else 25,
-    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from house import House, csv, parquet
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from tiny_model import between, rules_of, scorer
 
@@ -42,7 +42,6 @@ def repair(position: int, file: str = "f", etag: str = "e", cell: str | None = "
     return Repair(file, etag, position, {"a": cell})
 
 
-@settings(deadline=None)
 @given(st.text(max_size=8))
 def test_what_is_guarded_is_no_formula_and_comes_back(cell: str) -> None:
     written = guarded(cell)
@@ -70,7 +69,6 @@ def test_only_formulas_are_guarded(cell: str, written: str) -> None:
     assert guarded(cell) == written
 
 
-@settings(deadline=None)
 @given(st.sets(st.integers(0, 30)), st.sets(st.integers(0, 30)), st.sets(st.integers(0, 30)))
 def test_every_position_is_there_once_repaired_or_not(
     readable: set[int], broken: set[int], repaired: set[int]

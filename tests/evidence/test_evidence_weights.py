@@ -17,7 +17,7 @@ _SCORES = st.one_of(st.sampled_from([0.1, 0.25, 0.5, 0.9]), st.floats(0.001, 0.9
 _NUMBERS = st.one_of(st.sampled_from([-3.0, 0.0, 2.5]), st.floats(-1e4, 1e4))
 
 # Times on a busy machine say nothing here, and each of these runs once per metric.
-_BRIEF = settings(deadline=None, max_examples=30)
+_BRIEF = settings(max_examples=30)
 
 every_metric = pytest.mark.parametrize("metric", EVERY, ids=lambda metric: metric.name)
 

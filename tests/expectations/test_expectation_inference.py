@@ -242,7 +242,7 @@ ANY = st.lists(st.none() | st.floats() | st.integers(-(2**40), 2**40).map(float)
 WORDS = st.lists(st.none() | st.text(max_size=5), min_size=30, max_size=30)
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(numbers=ANY, words=WORDS)
 def test_whatever_the_values_they_are_fit(
     store: Store, tmp_path: Path, numbers: list[float | None], words: list[str | None]

@@ -57,7 +57,7 @@ texts = st.none() | st.sampled_from([*ORIGINS, "ewr", "LGA", "a\0b", "\N{SNOWMAN
 rows = st.lists(st.tuples(floats, st.none() | st.floats(width=32), integers, texts, texts), min_size=1)
 
 
-@settings(max_examples=EXAMPLES, deadline=None)
+@settings(max_examples=EXAMPLES)
 @given(rows)
 def test_the_failing_rows_are_those_of_a_plain_loop(rows: list[tuple[Any, ...]]) -> None:
     f, g, i, s, t = ([row[position] for row in rows] for position in range(5))

@@ -246,7 +246,7 @@ def assert_says_the_same(whole: Report, failures: tuple[RowFailure, ...], report
 
 # What numpy warns of a deviation with infinities; made an error, it changes what Great Expectations says.
 @pytest.mark.filterwarnings("ignore:invalid value encountered:RuntimeWarning")
-@settings(max_examples=EXAMPLES, deadline=None)
+@settings(max_examples=EXAMPLES)
 @given(
     tables(),
     st.lists(on_rows | on_all, min_size=6, max_size=14),
@@ -269,7 +269,7 @@ def test_a_stream_says_what_is_said_of_the_whole(
     assert tally.failed_rows == len(failures)
 
 
-@settings(max_examples=2 * EXAMPLES, deadline=None)
+@settings(max_examples=2 * EXAMPLES)
 @given(
     tables(),
     st.lists(on_rows | on_all, min_size=1, max_size=8),

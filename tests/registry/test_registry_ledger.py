@@ -92,7 +92,7 @@ def test_what_a_chain_alone_cannot_show_its_heads_do() -> None:
 texts = st.text(max_size=20)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     by=texts,
     reason=texts,

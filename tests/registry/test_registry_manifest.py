@@ -19,7 +19,7 @@ artifacts = st.dictionaries(paths, st.binary(max_size=40), min_size=1, max_size=
     # No file may be the folder of another.
     lambda files: not any(f"{one}/" in f"{other}" for one in files for other in files)
 )
-few = settings(max_examples=30, deadline=None)
+few = settings(max_examples=30)
 
 
 class Folder:

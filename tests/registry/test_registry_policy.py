@@ -76,7 +76,7 @@ all_rules = st.builds(
     by_another_than_author=st.booleans(),
     artifact_formats=st.sampled_from([("xgboost",), ("xgboost", "pyfunc")]),
 )
-for_any_facts = settings(max_examples=EXAMPLES, deadline=None)
+for_any_facts = settings(max_examples=EXAMPLES)
 
 READY = Facts(
     version=2,

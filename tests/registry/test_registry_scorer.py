@@ -45,7 +45,7 @@ def as_number(value: Any, categories: list[str] | None) -> np.float32:
 
 
 @given(rows=rows, text=st.sampled_from(text_types), parts=st.integers(1, 3), data=st.data())
-@settings(max_examples=EXAMPLES, deadline=None)
+@settings(max_examples=EXAMPLES)
 def test_encoding_is_what_a_plain_loop_does(
     rows: list[tuple[Any, ...]], text: pa.DataType, parts: int, data: st.DataObject
 ) -> None:
@@ -108,7 +108,7 @@ def loaded(tmp_path_factory: pytest.TempPathFactory) -> tuple[Scorer, Model]:
 
 
 @given(rows=st.lists(st.tuples(carriers, floats), min_size=1, max_size=20))
-@settings(max_examples=EXAMPLES, deadline=None)
+@settings(max_examples=EXAMPLES)
 def test_both_doors_answer_with_the_same_bits(
     loaded: tuple[Scorer, Model], rows: list[tuple[str | None, float | None]]
 ) -> None:

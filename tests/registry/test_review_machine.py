@@ -228,7 +228,6 @@ def test_random_people_keep_the_rules(house: House) -> None:
         settings=settings(
             max_examples=100 if EXHAUSTIVE else 4,
             stateful_step_count=40 if EXHAUSTIVE else 15,
-            deadline=None,
             derandomize=not EXHAUSTIVE,
             database=None,
             suppress_health_check=list(HealthCheck),

@@ -25,7 +25,6 @@ EXAMPLES = 2000 if EXHAUSTIVE else 25
 PARQUET = "application/vnd.apache.parquet"
 property_of = settings(
     max_examples=EXAMPLES,
-    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 

@@ -200,7 +200,6 @@ def _ask(asked: House, how: str) -> None:
 
 @settings(
     max_examples=30 if EXHAUSTIVE else 4,
-    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(

@@ -58,7 +58,7 @@ _values = st.one_of(
 )
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(st.dictionaries(st.from_regex(r"[a-z_]{1,20}", fullmatch=True), _values, max_size=30))
 def test_whatever_is_in_them_they_are_short_lines_of_json_that_can_be_shown(
     fields: dict[str, object],

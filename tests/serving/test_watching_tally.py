@@ -129,7 +129,7 @@ _answers = st.tuples(
 )
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(st.lists(_answers, max_size=30), st.lists(st.sampled_from(Reason), max_size=10))
 def test_a_tally_counts_as_a_counter_does(
     answers: list[tuple[int, int, int, int, tuple[float, float, float, float]]], reasons: list[Reason]
@@ -187,7 +187,7 @@ class KilledError(Exception):
 _switches = st.tuples(st.integers(0, 1), st.integers(1, 14), st.integers(1, 9), st.integers(0, 6))
 
 
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 @given(st.lists(_switches, min_size=30, max_size=60))
 def test_predictions_by_version_never_go_back_at_any_moment_and_none_is_lost(
     switches: list[tuple[int, int, int, int]],

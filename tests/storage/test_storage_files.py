@@ -58,7 +58,7 @@ def written(cell: str, *, always: bool) -> str:
     always=st.booleans(),
     ends=st.booleans(),
 )
-@settings(max_examples=EXAMPLES, deadline=None)
+@settings(max_examples=EXAMPLES)
 def test_every_row_is_read_or_set_aside_at_its_own_position(
     *, width: int, body: list[list[str] | None], end: str, block_bytes: int, always: bool, ends: bool
 ) -> None:
@@ -172,7 +172,7 @@ def test_bytes_that_are_no_utf_8_set_their_row_aside_and_are_kept() -> None:
 
 
 @given(text=st.binary(max_size=40), block_bytes=st.integers(1, 9))
-@settings(max_examples=EXAMPLES, deadline=None)
+@settings(max_examples=EXAMPLES)
 def test_text_is_read_as_python_reads_it_wherever_it_is_cut(text: bytes, block_bytes: int) -> None:
     file, found = Utf8File(io.BytesIO(text)), b""
     while piece := file.read(block_bytes):
@@ -195,7 +195,7 @@ def test_a_value_larger_than_a_block_is_refused(monkeypatch: pytest.MonkeyPatch)
         read(b"a,b\n1,2\n3," + b"x" * 500 + b"\n4,5\n")
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(length=st.integers(0, len(WHOLE) - 1))
 def test_a_truncated_parquet_file_is_never_read(length: int) -> None:
     with pytest.raises(UnreadableFileError, match="is not a whole PARQUET file"):
@@ -237,7 +237,7 @@ COUNTED = parquet(
     groups=st.none() | st.lists(st.integers(0, 7), unique=True).map(sorted),
     columns=st.sampled_from([None, ["n"], ["word", "n"]]),
 )
-@settings(max_examples=max(10, EXAMPLES // 10), deadline=None)
+@settings(max_examples=max(10, EXAMPLES // 10))
 def test_row_groups_are_read_alone_and_keep_their_positions(
     fetch_bytes: int, large_bytes: int, groups: list[int] | None, columns: list[str] | None
 ) -> None:

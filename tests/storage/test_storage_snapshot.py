@@ -13,7 +13,6 @@ PREFIX = "s3://bucket/day/"
 names = st.text(st.characters(codec="utf-8", exclude_characters="\t\n"), min_size=1, max_size=20)
 hashes = st.text("0123456789abcdef", min_size=32, max_size=32)
 contents = st.dictionaries(names, st.tuples(hashes, st.integers(0, 2**40)), max_size=6)
-relaxed = settings(deadline=None)
 
 
 def snapshot(
@@ -28,7 +27,6 @@ def snapshot(
     )
 
 
-@relaxed
 @given(content=contents, version=st.none() | names)
 def test_the_same_bytes_put_again_are_the_same_snapshot(
     content: dict[str, tuple[str, int]], version: str | None
@@ -38,7 +36,6 @@ def test_the_same_bytes_put_again_are_the_same_snapshot(
     assert elsewhere.size_bytes == sum(size for _, size in content.values())
 
 
-@relaxed
 @given(one=contents, other=contents)
 def test_other_bytes_are_another_snapshot(
     one: dict[str, tuple[str, int]], other: dict[str, tuple[str, int]]
@@ -46,7 +43,6 @@ def test_other_bytes_are_another_snapshot(
     assert (snapshot(one).digest == snapshot(other).digest) is (one == other)
 
 
-@relaxed
 @given(content=contents.filter(bool), chosen=st.randoms(use_true_random=False), data=st.data())
 def test_one_changed_object_is_another_snapshot(
     content: dict[str, tuple[str, int]], chosen: random.Random, data: st.DataObject
@@ -115,7 +111,7 @@ def test_a_password_in_a_location_is_not_repeated() -> None:
 
 
 @given(uri=st.text() | st.text().map(lambda text: f"s3://{text}"))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_any_text_is_a_location_or_refused(uri: str) -> None:
     try:
         bucket, key = split_uri(uri)
