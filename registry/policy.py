@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import datetime as dt
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from registry import grounds
 from registry.stages import Stage
 
 if TYPE_CHECKING:
+    import datetime as dt
+
     from registry.rules import Rules
     from registry.standing import Standing
-
-REASON_CHARACTERS = 1000
-
-_NO_AUTHOR = "The author of the version is not known, so nobody can be told apart."
 
 
 class Act(StrEnum):
@@ -76,7 +74,7 @@ def refusals(act: Act, facts: Facts, rules: Rules) -> tuple[str, ...]:
         Act.ARCHIVE: _archive,
         Act.DELETE: _delete,
     }[act]
-    return (*_of_reason(facts), *check(facts, rules))
+    return (*grounds.of_reason(facts), *check(facts, rules))
 
 
 def enough(facts: Facts, rules: Rules) -> bool:
@@ -90,14 +88,14 @@ def _request(facts: Facts, rules: Rules) -> list[str]:
     asked = facts.standing.request
     if asked is not None and facts.stage is Stage.STAGING:
         return [f"Version {facts.version} waits for a review already: {asked.by} asked at {asked.at}."]
-    return [*_of_artifact(facts, rules), *_of_validation(facts, rules)]
+    return [*grounds.of_artifact(facts, rules), *grounds.of_validation(facts, rules)]
 
 
 def _approve(facts: Facts, rules: Rules) -> list[str]:
     version, standing, actor = facts.version, facts.standing, facts.actor
     if facts.stage is Stage.PRODUCTION:
         return [f"Version {version} is in Production already."]
-    said = _of_right("approve", facts, rules)
+    said = grounds.of_right("approve", facts, rules)
     if standing.request is None:
         said.append(
             f"Nobody asked for version {version} to go to Production; expected a request first"
@@ -107,12 +105,10 @@ def _approve(facts: Facts, rules: Rules) -> list[str]:
         said.append("The request is for another artifact than the one registered now.")
     if facts.stage is not Stage.STAGING:
         said.append(f"Version {version} is in {facts.stage}; only what waits in Staging is approved.")
-    if standing.author is None:
-        said.append(_NO_AUTHOR)
-    said += _of_other_eyes(facts)
+    said += grounds.of_other_eyes(facts, standing.request)
     if any(actor == approval.by for approval in standing.approvals):
         said.append(f"{actor} approved it already; {rules.approvals} different reviewers are needed.")
-    said += [*_of_artifact(facts, rules), *_of_validation(facts, rules)]
+    said += [*grounds.of_artifact(facts, rules), *grounds.of_validation(facts, rules)]
     if facts.signature_breaks and not facts.accepts_signature_change:
         said += [
             *facts.signature_breaks,
@@ -125,7 +121,7 @@ def _approve(facts: Facts, rules: Rules) -> list[str]:
 
 
 def _reject(facts: Facts, rules: Rules) -> list[str]:
-    return [*_of_right("reject", facts, rules), *_of_open_request(facts)]
+    return [*grounds.of_right("reject", facts, rules), *_of_open_request(facts)]
 
 
 def _withdraw(facts: Facts, rules: Rules) -> list[str]:
@@ -140,7 +136,7 @@ def _withdraw(facts: Facts, rules: Rules) -> list[str]:
 
 
 def _rollback(facts: Facts, rules: Rules) -> list[str]:
-    said = _of_right("roll back", facts, rules)
+    said = grounds.of_right("roll back", facts, rules)
     if facts.stage is Stage.PRODUCTION:
         said.append(f"Version {facts.version} is in Production already.")
     elif not facts.standing.was_in_production:
@@ -148,7 +144,7 @@ def _rollback(facts: Facts, rules: Rules) -> list[str]:
             f"Version {facts.version} was never in Production, so going there is no rollback; ask for"
             " a review instead (python -m registry request)."
         )
-    return [*said, *_of_artifact(facts, rules)]
+    return [*said, *grounds.of_artifact(facts, rules)]
 
 
 def _archive(facts: Facts, rules: Rules) -> list[str]:
@@ -156,7 +152,7 @@ def _archive(facts: Facts, rules: Rules) -> list[str]:
         case Stage.ARCHIVED:
             return [f"Version {facts.version} is in Archived already."]
         case Stage.PRODUCTION:
-            return _of_right("take a version off Production", facts, rules)
+            return grounds.of_right("take a version off Production", facts, rules)
         case Stage.STAGING if facts.standing.request is not None:
             return _withdraw(facts, rules)
     return []
@@ -173,76 +169,7 @@ def _delete(facts: Facts, rules: Rules) -> list[str]:  # noqa: ARG001  # as all 
     return []
 
 
-def _of_reason(facts: Facts) -> list[str]:
-    if not facts.reason.strip():
-        return ["A reason is needed: --reason says why."]
-    if len(facts.reason) > REASON_CHARACTERS or not facts.reason.isprintable():
-        found = f"The reason has {len(facts.reason):,} characters, or one that cannot be printed;"
-        return [f"{found} expected at most {REASON_CHARACTERS:,}, on one line."]
-    return []
-
-
-def _of_right(what: str, facts: Facts, rules: Rules) -> list[str]:
-    if facts.may_review:
-        return []
-    return [
-        (
-            f"{facts.actor} may not {what}: that takes the MLflow role {rules.reviewer_role!r},"
-            " which an admin assigns."
-        )
-    ]
-
-
-def _of_other_eyes(facts: Facts) -> list[str]:
-    actor, standing = facts.actor, facts.standing
-    if actor == standing.author:
-        mine = f"{actor} is the author of version {facts.version}"
-    elif facts.registered_as is not None:
-        mine = f"{actor} registered the same artifact, as {facts.registered_as}"
-    elif standing.request is not None and actor == standing.request.by:
-        mine = f"{actor} asked for it"
-    else:
-        return []
-    return [f"{mine}; another person must approve."]
-
-
 def _of_open_request(facts: Facts) -> list[str]:
     if facts.standing.request is None or facts.stage is not Stage.STAGING:
         return [f"No request is open for version {facts.version}, which is in {facts.stage}."]
-    return []
-
-
-def _of_artifact(facts: Facts, rules: Rules) -> list[str]:
-    if facts.standing.digest is None:
-        return [
-            (
-                f"Version {facts.version} has no digest, so nobody could say what would be approved. Register"
-                " it again, its artifact complete, or validate it."
-            )
-        ]
-    if facts.obstacle:
-        return [facts.obstacle]
-    found = (facts.standing.artifact or {}).get("format", "xgboost")
-    if found not in rules.artifact_formats:
-        allowed = ", ".join(rules.artifact_formats)
-        return [f"The artifact's format is {found!r}, and only {allowed} may go on stage (policy.yaml)."]
-    return []
-
-
-def _of_validation(facts: Facts, rules: Rules) -> list[str]:
-    standing = facts.standing
-    validation, verdict = standing.validation, standing.verdict
-    run = f"mlflow run . --env-manager local -e validate -P version={facts.version}"
-    if validation is None or verdict is None:
-        return [f"Version {facts.version} was never validated; run: {run}."]
-    if validation.digest != standing.digest:
-        return ["The validation is of another artifact than the one registered now; validate again."]
-    if not validation.passed:
-        found = "was inconclusive" if validation.outcome == "inconclusive" else "failed"
-        return [f"Its validation {found}: {'; '.join(validation.reasons)}."]
-    if rules.by_another_than_author and verdict.by == standing.author:
-        return [f"The validation is by the author, {verdict.by}; another person must validate: {run}."]
-    age = facts.now - dt.datetime.fromisoformat(verdict.at)
-    if age > dt.timedelta(days=rules.max_age_days):
-        return [f"Its validation is {age.days} days old, expected at most {rules.max_age_days}; run: {run}."]
     return []
