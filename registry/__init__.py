@@ -18,6 +18,7 @@ if TYPE_CHECKING:
         RegistryUnavailableError,
         UnknownVersionError,
     )
+    from registry.exposures import Exposed, ExposureReview, end_exposure, exposed, list_exposures
     from registry.formats import LOADER
     from registry.history import Live, live_at
     from registry.ledger import Action, Line
@@ -48,6 +49,7 @@ _HOMES = {
         "RegistryUnavailableError",
         "UnknownVersionError",
     ),
+    "exposures": ("Exposed", "ExposureReview", "end_exposure", "exposed", "list_exposures"),
     "formats": ("LOADER",),
     "history": (
         "Live",
@@ -91,6 +93,8 @@ __all__ = [
     "Action",
     "AnyScorer",
     "ArtifactError",
+    "Exposed",
+    "ExposureReview",
     "Line",
     "Live",
     "Manifest",
@@ -108,9 +112,12 @@ __all__ = [
     "connect",
     "decide",
     "encode",
+    "end_exposure",
     "experiment_id",
+    "exposed",
     "fetch",
     "find_version",
+    "list_exposures",
     "list_requests",
     "list_versions",
     "live_at",

@@ -32,6 +32,11 @@ class Action(StrEnum):
     ROLLED_BACK = "rolled back"
     ARCHIVED = "archived"
     DELETED = "deleted"
+    EXPOSURE_REQUESTED = "exposure requested"
+    EXPOSURE_APPROVED = "exposure approved"
+    EXPOSURE_REJECTED = "exposure rejected"
+    EXPOSED = "exposed"
+    EXPOSURE_ENDED = "exposure ended"
 
 
 @dataclass(frozen=True)

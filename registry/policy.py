@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from registry import grounds
+from registry import exposing, grounds
 from registry.stages import Stage
 
 if TYPE_CHECKING:
@@ -26,6 +26,10 @@ class Act(StrEnum):
     ROLLBACK = "rollback"
     ARCHIVE = "archive"
     DELETE = "delete"
+    REQUEST_EXPOSURE = "request-exposure"
+    APPROVE_EXPOSURE = "approve-exposure"
+    REJECT_EXPOSURE = "reject-exposure"
+    END_EXPOSURE = "end-exposure"
 
     @property
     def of(self) -> str:
@@ -38,6 +42,10 @@ class Act(StrEnum):
             Act.ROLLBACK: "rollback to",
             Act.ARCHIVE: "archiving of",
             Act.DELETE: "deletion of",
+            Act.REQUEST_EXPOSURE: "request for exposure of",
+            Act.APPROVE_EXPOSURE: "approval for exposure of",
+            Act.REJECT_EXPOSURE: "rejection of exposure of",
+            Act.END_EXPOSURE: "end of the exposure of",
         }[self]
 
 
@@ -47,7 +55,8 @@ class Facts:
 
     `obstacle` is what is wrong with the artifact or with what it came from, as one sentence.
     `signature_breaks` says what would break for clients of the version in Production. `registered_as`
-    names the version as which the actor registered this very artifact, now or at any time.
+    names the version as which the actor registered this very artifact, now or at any time. `champion` is
+    the version in Production.
     """
 
     version: int
@@ -61,6 +70,7 @@ class Facts:
     signature_breaks: tuple[str, ...] = ()
     accepts_signature_change: bool = False
     registered_as: str | None = None
+    champion: int | None = None
 
 
 def refusals(act: Act, facts: Facts, rules: Rules) -> tuple[str, ...]:
@@ -73,6 +83,10 @@ def refusals(act: Act, facts: Facts, rules: Rules) -> tuple[str, ...]:
         Act.ROLLBACK: _rollback,
         Act.ARCHIVE: _archive,
         Act.DELETE: _delete,
+        Act.REQUEST_EXPOSURE: exposing.request,
+        Act.APPROVE_EXPOSURE: exposing.approve,
+        Act.REJECT_EXPOSURE: exposing.reject,
+        Act.END_EXPOSURE: exposing.end,
     }[act]
     return (*grounds.of_reason(facts), *check(facts, rules))
 

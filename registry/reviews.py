@@ -57,8 +57,11 @@ def decide(
     reason: str,
     *,
     accept_signature_change: bool = False,
+    attempt: str | None = None,
 ) -> list[Line]:
     """Do one of the acts of review. Raises `RefusedError` with one sentence for each reason.
+
+    `attempt` is the caller's own id of it: sent twice by one login, it is done once.
 
     A rollback without a version goes to the one before the present one; rolled back again, the one
     before that.
@@ -75,7 +78,7 @@ def decide(
         name=name,
         version=version,
         reason=reason,
-        attempt=str(uuid.uuid4()),
+        attempt=attempt or str(uuid.uuid4()),
         accept_signature_change=accept_signature_change or None,
     )
     return [Line.from_plain(line) for line in answer["lines"]]

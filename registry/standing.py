@@ -16,11 +16,24 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
+class Exposure:
+    """Whether a version may answer clients beside the one in Production: asked, approved, begun.
+
+    `begun` is the line since which it may; `approvals` are those it got so far.
+    """
+
+    request: Line | None = None
+    approvals: tuple[Line, ...] = ()
+    begun: Line | None = None
+
+
+@dataclass(frozen=True)
 class Standing:
     """What is known of a version that is registered now.
 
     `request` is the open request; `approvals` are those it got so far. `artifact` is what the server
-    found in the artifact when it fixed the digest: manifest, format, signature.
+    found in the artifact when it fixed the digest: manifest, format, signature. `exposure` ends where the
+    version changes its stage.
     """
 
     author: str | None = None
@@ -31,6 +44,7 @@ class Standing:
     approvals: tuple[Line, ...] = ()
     decision: Line | None = None
     was_in_production: bool = False
+    exposure: Exposure = Exposure()
 
     @property
     def validation(self) -> Validation | None:
@@ -46,7 +60,7 @@ def standing_of(lines: Iterable[Line]) -> Standing:
     """
     now = Standing()
     for line in lines:
-        now = _after(now, line)
+        now = replace(_after(now, line), exposure=_exposure_after(now.exposure, line))
         if line.to_stage is Stage.PRODUCTION:
             now = replace(now, was_in_production=True)
     return now
@@ -58,7 +72,7 @@ def _after(now: Standing, line: Line) -> Standing:
             author = line.evidence.get("author", line.by)
             return Standing(author, line.digest, line.evidence.get("artifact"))
         case Action.DELETED:
-            return Standing()
+            now = Standing()
         case Action.VALIDATED:
             artifact = line.evidence.get("artifact", now.artifact)
             return replace(now, verdict=line, digest=now.digest or line.digest, artifact=artifact)
@@ -68,3 +82,19 @@ def _after(now: Standing, line: Line) -> Standing:
             return replace(now, approvals=(*now.approvals, line))
         case Action.REJECTED | Action.WITHDRAWN | Action.PROMOTED | Action.ROLLED_BACK | Action.ARCHIVED:
             return replace(now, request=None, approvals=(), decision=line)
+    return now
+
+
+def _exposure_after(now: Exposure, line: Line) -> Exposure:
+    if line.action is Action.REGISTERED or line.from_stage is not line.to_stage:
+        return Exposure()
+    match line.action:
+        case Action.EXPOSURE_REQUESTED:
+            return Exposure(request=line)
+        case Action.EXPOSURE_APPROVED:
+            return replace(now, approvals=(*now.approvals, line))
+        case Action.EXPOSED:
+            return replace(now, begun=line)
+        case Action.EXPOSURE_REJECTED | Action.EXPOSURE_ENDED | Action.DELETED:
+            return Exposure()
+    return now

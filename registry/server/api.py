@@ -21,13 +21,14 @@ from registry.validation import Validation
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from registry.server.reading import Exposing
     from registry.server.versions import Version
 
 ROOT = "/api/2.0/greenroom"
 _MOST_LINES = 1000
 _HIGHEST = 2**31 - 1
 # Of these the rules say who may do them, and MLflow who sees the model.
-_REVIEWS = (Act.APPROVE, Act.REJECT, Act.ROLLBACK)
+_REVIEWS = (Act.APPROVE, Act.REJECT, Act.ROLLBACK, Act.APPROVE_EXPOSURE, Act.REJECT_EXPOSURE)
 
 api = Blueprint("greenroom", __name__, url_prefix=ROOT)
 
@@ -58,7 +59,7 @@ def _route(path: str, method: str) -> Callable[[Callable[[], Any]], Callable[[],
 
 @_route("/decisions", "POST")
 def post_decision() -> Any:
-    """Ask for, approve, reject, withdraw, roll back or archive a version."""
+    """Ask for, approve, reject, withdraw, roll back or archive a version; or expose it, or end that."""
     said = _body({"action", "name", "version", "reason", "attempt", "accept_signature_change"})
     action, model = _text(said, "action"), _text(said, "name")
     if action not in set(Act) - {Act.DELETE}:
@@ -111,6 +112,17 @@ def get_requests() -> Any:
     return {"requests": [version_as_plain(v) for v in reading.read_queue(the_store())]}
 
 
+@_route("/exposures", "GET")
+def get_exposures() -> Any:
+    """Answer with the versions that may answer clients beside Production, and those that wait for it."""
+    model = _argument("name") if "name" in request.args else None
+    if model is not None:
+        if not identity.may_read(model):
+            raise MlflowException(f"This login may not see {model}", PERMISSION_DENIED)
+        the_store().get_registered_model(model)
+    return {"exposures": [_exposure_as_plain(found) for found in reading.read_exposures(the_store(), model)]}
+
+
 @_route("/ledger", "GET")
 def get_ledger() -> Any:
     """Answer with a page of the ledger: of one model, or the whole chain."""
@@ -141,6 +153,20 @@ def version_as_plain(version: Version) -> dict[str, Any]:
         "request": standing.request.to_plain() if standing.request else None,
         "approvals": [line.to_plain() for line in standing.approvals],
         "was_in_production": standing.was_in_production,
+    }
+
+
+def _exposure_as_plain(found: Exposing) -> dict[str, Any]:
+    version, exposure = found.version, found.version.standing.exposure
+    return {
+        "name": version.model,
+        "version": version.number,
+        "digest": version.standing.digest,
+        "request": exposure.request.to_plain() if exposure.request else None,
+        "approvals": [line.to_plain() for line in exposure.approvals],
+        "begun": exposure.begun.to_plain() if exposure.begun else None,
+        "signature_breaks": list(found.breaks),
+        "answers": found.answers,
     }
 
 

@@ -14,7 +14,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE
 from mlflow.store.model_registry.dbmodels.models import SqlModelVersion, SqlRegisteredModel
 
-from registry import policy, signatures
+from registry import exposing, policy, signatures
 from registry.ledger import Action, Line
 from registry.policy import Act, Facts
 from registry.server import clock, tables, versions
@@ -46,6 +46,10 @@ _WRITES = {
     Act.ROLLBACK: Action.ROLLED_BACK,
     Act.ARCHIVE: Action.ARCHIVED,
     Act.DELETE: Action.DELETED,
+    Act.REQUEST_EXPOSURE: Action.EXPOSURE_REQUESTED,
+    Act.APPROVE_EXPOSURE: Action.EXPOSURE_APPROVED,
+    Act.REJECT_EXPOSURE: Action.EXPOSURE_REJECTED,
+    Act.END_EXPOSURE: Action.EXPOSURE_ENDED,
 }
 
 
@@ -71,13 +75,17 @@ def refuse_prompt(session: Session, model: str, action: str) -> None:
         raise Refused(action, (f"{model} is a prompt; only models are reviewed.",))
 
 
+def breaks_clients(champion: Version | None, version: Version) -> tuple[str, ...]:
+    """Say what would break for the clients of the version in Production, one sentence each."""
+    if champion is None or champion.number == version.number:
+        return ()
+    before, after = (v.standing.artifact or {} for v in (champion, version))
+    return signatures.breaks(before.get("signature"), after.get("signature"))
+
+
 def facts_of(session: Session, version: Version, asked: Asked, actor: Actor) -> Facts:
     """Put together everything the rules may look at."""
     champion = versions.champion_of(session, version.model)
-    breaks: tuple[str, ...] = ()
-    if champion is not None and champion.number != version.number:
-        before, after = (v.standing.artifact or {} for v in (champion, version))
-        breaks = signatures.breaks(before.get("signature"), after.get("signature"))
     return Facts(
         version=version.number,
         stage=version.stage,
@@ -87,9 +95,10 @@ def facts_of(session: Session, version: Version, asked: Asked, actor: Actor) -> 
         standing=version.standing,
         now=clock.now(),
         obstacle=asked.obstacle or versions.deleted_behind(session, version),
-        signature_breaks=breaks,
+        signature_breaks=breaks_clients(champion, version),
         accepts_signature_change=asked.accepts_signature_change,
         registered_as=_registered_as(session, version, actor),
+        champion=champion.number if champion else None,
     )
 
 
@@ -133,6 +142,25 @@ def _carry_out(write: _Writer, version: Version, facts: Facts, rules: Rules) -> 
             write(Action.ARCHIVED, version, Stage.ARCHIVED, {})
         case Act.DELETE:
             write(Action.DELETED, version, version.stage, {})
+        case _:
+            _expose(write, version, facts, rules)
+
+
+def _expose(write: _Writer, version: Version, facts: Facts, rules: Rules) -> None:
+    evidence = {**_evidence(version, facts), "champion": facts.champion}
+    asked, stays = version.standing.exposure.request, version.stage
+    answered = {"exposure_request": asked.number if asked else None}
+    match write.asked.act:
+        case Act.REQUEST_EXPOSURE:
+            write(Action.EXPOSURE_REQUESTED, version, stays, evidence)
+        case Act.APPROVE_EXPOSURE:
+            write(Action.EXPOSURE_APPROVED, version, stays, {**evidence, **answered})
+            if exposing.enough(facts, rules):
+                write(Action.EXPOSED, version, stays, {**evidence, **answered})
+        case Act.REJECT_EXPOSURE:
+            write(Action.EXPOSURE_REJECTED, version, stays, answered)
+        case Act.END_EXPOSURE:
+            write(Action.EXPOSURE_ENDED, version, stays, answered)
 
 
 class _Writer:
@@ -144,6 +172,9 @@ class _Writer:
         self, action: Action, version: Version, to: Stage, evidence: dict[str, Any], reason: str | None = None
     ) -> None:
         # A version that was approved a line ago is still in Staging: an approval moves nothing.
+        begun = version.standing.exposure.begun
+        if to is not version.stage and begun is not None:
+            evidence = {**evidence, "ends_exposure": begun.number}
         line = tables.append(
             self.session,
             at=self.at,

@@ -37,6 +37,23 @@ class Dossier:
     refusals: dict[Act, tuple[str, ...]]
 
 
+@dataclass(frozen=True)
+class Exposing:
+    """A version that may answer clients, or that this was asked for.
+
+    `breaks` says what would break for clients of the champion: one that came later may take other rows.
+    """
+
+    version: Version
+    breaks: tuple[str, ...]
+
+    @property
+    def answers(self) -> bool:
+        """Whether it may answer clients now."""
+        begun = self.version.standing.exposure.begun
+        return begun is not None and begun.digest == self.version.standing.digest and not self.breaks
+
+
 def read_dossier(store: GreenroomStore, model: str, number: int) -> Dossier:
     """Read all that is decided upon. Raises MLflow's own error where there is no such version."""
     actor = identity.actor(store.rules.reviewer_role)
@@ -67,13 +84,25 @@ def read_queue(store: GreenroomStore) -> list[Version]:
     return sorted(shown, key=lambda v: v.standing.request.number if v.standing.request else 0)
 
 
+def read_exposures(store: GreenroomStore, model: str | None = None) -> list[Exposing]:
+    """Return the versions that may answer clients or wait for it, and that the caller may see."""
+    with store.sessions() as session:
+        found = [v for v in _staged(session, model) if v.standing.exposure.request is not None]
+        champions = {name: versions.champion_of(session, name) for name in {v.model for v in found}}
+    allowed = {name: identity.may_read(name) for name in champions}
+    shown = sorted(found, key=lambda v: (v.model, v.number))
+    return [Exposing(v, decisions.breaks_clients(champions[v.model], v)) for v in shown if allowed[v.model]]
+
+
 def read_lines(store: GreenroomStore, model: str | None, after: int, limit: int) -> list[Line]:
     """Return a page of the ledger, oldest first."""
     with store.sessions() as session:
         return tables.lines(session, model, after=after, limit=limit)
 
 
-def _staged(session: Session) -> list[Version]:
+def _staged(session: Session, model: str | None = None) -> list[Version]:
     table = SqlModelVersion.__table__
     query = sa.select(table.c.name, table.c.version).where(table.c.current_stage == Stage.STAGING)
+    if model is not None:
+        query = query.where(table.c.name == model)
     return [versions.read_version(session, row.name, row.version) for row in session.execute(query)]

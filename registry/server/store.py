@@ -41,6 +41,8 @@ if TYPE_CHECKING:
     from registry.validation import Validation
 
 SCHEME = "greenroom+"
+# What would put an artifact before clients, or ask for it.
+_LOOKED_AT = (Act.REQUEST, Act.APPROVE, Act.ROLLBACK, Act.REQUEST_EXPOSURE, Act.APPROVE_EXPOSURE)
 _VERSION_URI = re.compile(r"models:/[^/@]+/[0-9]+")
 # Its alias `production` was set by anybody.
 _STAYS_A_PROMPT = "A prompt stays a prompt. Register a model under another name."
@@ -70,7 +72,7 @@ class GreenroomStore(SqlAlchemyStore):  # type: ignore[misc]  # mlflow has no ty
     def decide(self, asked: Asked) -> list[Line]:
         """Do what the caller asks, or raise `Refused`. The answer to the same attempt is the same."""
         actor = identity.actor(self.rules.reviewer_role)
-        if asked.act in (Act.REQUEST, Act.APPROVE, Act.ROLLBACK):
+        if asked.act in _LOOKED_AT:
             asked = self._looked_at(asked)
         with self.sessions.deciding() as session:
             written = decisions.decide(session, asked, actor, self.rules)

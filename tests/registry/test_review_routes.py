@@ -33,6 +33,7 @@ OURS = {
     ("/api/2.0/greenroom/validations", "POST"),
     ("/api/2.0/greenroom/version", "GET"),
     ("/api/2.0/greenroom/requests", "GET"),
+    ("/api/2.0/greenroom/exposures", "GET"),
     ("/api/2.0/greenroom/ledger", "GET"),
     ("/api/2.0/greenroom/rules", "GET"),
 }

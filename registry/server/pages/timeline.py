@@ -28,6 +28,11 @@ _HAPPENED = {
     Action.ROLLED_BACK: "put back in Production",
     Action.ARCHIVED: "archived",
     Action.DELETED: "deleted",
+    Action.EXPOSURE_REQUESTED: "requested for exposure to clients",
+    Action.EXPOSURE_APPROVED: "approved for exposure to clients",
+    Action.EXPOSURE_REJECTED: "rejected for exposure to clients",
+    Action.EXPOSED: "may answer clients, as a challenger",
+    Action.EXPOSURE_ENDED: "ended: no more exposure to clients",
 }
 
 
