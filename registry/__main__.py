@@ -12,6 +12,8 @@ _EXAMPLES = """examples:
   python -m registry requests
   python -m registry show flight-delay 1
   python -m registry approve flight-delay 1 --reason "calibration looked at"
+  python -m registry approve flight-delay 2 --exposure --reason "may answer clients, beside version 1"
+  python -m registry end-exposure flight-delay 2 --reason "its answers take too long"
   python -m registry rollback flight-delay --reason "too many false alarms since noon"
   python -m registry history flight-delay --at 2026-03-01T12:00
   python -m registry verify
@@ -32,7 +34,7 @@ def main(arguments: list[str] | None = None) -> int:
     from storage import StorageError
 
     try:
-        return int(getattr(commands, options.verb)(os.environ, options))
+        return int(getattr(commands, options.verb.replace("-", "_"))(os.environ, options))
     except KeyboardInterrupt:
         return _fail("interrupted; nothing was decided by halves; look with: python -m registry list", 130)
     except registry.RegistryUnavailableError as error:
@@ -76,16 +78,24 @@ def _parser() -> argparse.ArgumentParser:
     verb.add_argument("name", nargs="?", help="one model; all without it")
     verb = add("show", named, "all about one version, and what the rules say to you")
     verb.add_argument("version", help="a number, or a stage")
-    add("request", numbered, "ask for Production; the version enters Staging")
+    challenger = "as a challenger that answers clients, beside the version in Production"
+    verb = add("request", numbered, "ask for Production; the version enters Staging")
+    verb.add_argument("--exposure", action="store_true", help=f"ask for it {challenger}; it stays in Staging")
     add("requests", common, "what waits for a reviewer")
     verb = add("approve", numbered, "let in what another person asked for")
-    verb.add_argument(
+    either = verb.add_mutually_exclusive_group()
+    either.add_argument("--exposure", action="store_true", help=f"let it in {challenger}")
+    either.add_argument(
         "--accept-signature-change",
         action="store_true",
         help="approve although clients of the version in Production would break",
     )
-    add("reject", numbered, "send back what was asked for")
+    verb = add("reject", numbered, "send back what was asked for")
+    verb.add_argument("--exposure", action="store_true", help="that it answers clients, and no more")
     add("withdraw", numbered, "take back what was asked for")
+    add("end-exposure", numbered, "stop a challenger from answering clients, at once")
+    verb = add("exposures", common, "which challengers may answer clients, and which wait for it")
+    verb.add_argument("name", nargs="?", help="one model; all without it")
     verb = add("rollback", decision, "back to an earlier Production version, at once")
     verb.add_argument("--to", type=int, metavar="VERSION", help="which; the one before without it")
     add("archive", numbered, "put a version away; off Production, too")

@@ -40,19 +40,34 @@ def requests(environment: Mapping[str, str], options: argparse.Namespace) -> int
 
 
 def request(environment: Mapping[str, str], options: argparse.Namespace) -> int:
-    """Ask for Production."""
-    return _decide(Act.REQUEST, environment, options)
+    """Ask for Production, or for exposure."""
+    act = Act.REQUEST_EXPOSURE if options.exposure else Act.REQUEST
+    return _decide(act, environment, options)
 
 
 def approve(environment: Mapping[str, str], options: argparse.Namespace) -> int:
-    """Let a version in."""
+    """Let a version in, or before clients."""
+    if options.exposure:
+        return _decide(Act.APPROVE_EXPOSURE, environment, options)
     accepts = options.accept_signature_change
     return _decide(Act.APPROVE, environment, options, accept_signature_change=accepts)
 
 
 def reject(environment: Mapping[str, str], options: argparse.Namespace) -> int:
     """Send a request back."""
-    return _decide(Act.REJECT, environment, options)
+    act = Act.REJECT_EXPOSURE if options.exposure else Act.REJECT
+    return _decide(act, environment, options)
+
+
+def end_exposure(environment: Mapping[str, str], options: argparse.Namespace) -> int:
+    """Stop a challenger."""
+    return _decide(Act.END_EXPOSURE, environment, options)
+
+
+def exposures(environment: Mapping[str, str], options: argparse.Namespace) -> int:
+    """Print which challengers may answer clients, and which wait for it."""
+    found = registry.list_exposures(registry.connect(environment), options.name)
+    return output.print_exposures(found, as_json=options.json)
 
 
 def withdraw(environment: Mapping[str, str], options: argparse.Namespace) -> int:

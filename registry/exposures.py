@@ -8,16 +8,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from registry.ledger import Line
 from registry.policy import Act
 from registry.reviews import decide
 from registry.service import call
+from registry.standing import Exposure
 from registry.versions import check_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from registry.connection import Registry
+    from registry.ledger import Line
 
 
 @dataclass(frozen=True)
@@ -38,16 +39,14 @@ class Exposed:
 class ExposureReview:
     """An exposure that was asked for, and what has become of it.
 
-    `begun` is the line since which the version may answer clients. `signature_breaks` says why it may
-    not, all the same, while the present version in Production is there.
+    `answers` is whether the version may answer clients now. `signature_breaks` says why it may not,
+    though approved, while the present version in Production is there.
     """
 
     name: str
     version: int
     digest: str
-    request: Line
-    approvals: tuple[Line, ...]
-    begun: Line | None
+    exposure: Exposure
     signature_breaks: tuple[str, ...]
     answers: bool
 
@@ -61,11 +60,11 @@ def exposed(registry: Registry, model: str) -> tuple[Exposed, ...]:
         Exposed(
             version=found.version,
             digest=found.digest,
-            approved_by=", ".join(line.by for line in found.approvals),
-            approved_at=found.begun.at,
+            approved_by=", ".join(line.by for line in found.exposure.approvals),
+            approved_at=found.exposure.begun.at,
         )
         for found in list_exposures(registry, model)
-        if found.answers and found.begun
+        if found.answers and found.exposure.begun
     )
 
 
@@ -94,9 +93,7 @@ def _exposure(found: Mapping[str, Any]) -> ExposureReview:
         name=found["name"],
         version=found["version"],
         digest=found["digest"],
-        request=Line.from_plain(found["request"]),
-        approvals=tuple(Line.from_plain(line) for line in found["approvals"]),
-        begun=Line.from_plain(found["begun"]) if found["begun"] else None,
+        exposure=Exposure.from_plain(found),
         signature_breaks=tuple(found["signature_breaks"]),
         answers=found["answers"],
     )

@@ -10,9 +10,11 @@ if TYPE_CHECKING:
     import datetime as dt
     from collections.abc import Sequence
 
+    from registry.exposures import ExposureReview
     from registry.history import Live
     from registry.ledger import Head, Line
     from registry.reviews import Review
+    from registry.standing import Exposure
     from registry.versions import ModelVersion
 
 
@@ -56,6 +58,9 @@ def print_review(version: ModelVersion, review: Review, *, as_json: bool) -> int
     rows += _of_validation(review)
     rows.append(("request", _said(review.request)))
     rows += [("approval", _said(line)) for line in review.approvals]
+    if review.exposure.request:
+        exposure = zip(("exposure", "", ""), _of_exposure(review.exposure), strict=True)
+        rows += [(name, said) for name, said in exposure if said]
     rows.append(("champion", f"version {review.champion}" if review.champion else "none"))
     rows += [("breaks clients", sentence) for sentence in review.signature_breaks]
     rows += [("you may", act) for act, said in review.refusals.items() if not said and act != "delete"]
@@ -90,9 +95,37 @@ def print_decision(lines: Sequence[Line], *, as_json: bool) -> int:
         "promoted": "is in Production",
         "rolled back": "is in Production again",
         "archived": "is in Archived",
+        "exposure requested": "waits for a reviewer's approval to answer clients",
+        "exposure approved": f"is approved for exposure by {line.by}, and waits for another's approval",
+        "exposure rejected": "is rejected for exposure, and stays in Staging",
+        "exposed": "may answer clients, beside the version in Production",
+        "exposure ended": "is not exposed to clients, and stays in Staging",
     }[line.action]
     print(f"{line.model} version {line.version} {now}")
     return 0
+
+
+def print_exposures(found: Sequence[ExposureReview], *, as_json: bool) -> int:
+    """Print one row for each challenger that may answer clients, or waits for it."""
+    if as_json:
+        return _json(
+            [
+                {
+                    "name": e.name,
+                    "version": e.version,
+                    "digest": e.digest,
+                    "answers": e.answers,
+                    "signature_breaks": [*e.signature_breaks],
+                    **e.exposure.to_plain(),
+                }
+                for e in found
+            ]
+        )
+    if not found:
+        print("No challenger may answer clients, and none waits for it")
+        return 0
+    rows = [(e.name, str(e.version), *_of_exposure(e.exposure, e.signature_breaks)) for e in found]
+    return _table(("model", "version", "clients", "asked", "approved"), rows)
 
 
 def print_history(name: str, lines: Sequence[Line], *, as_json: bool) -> int:
@@ -170,12 +203,21 @@ def _of_validation(review: Review) -> list[tuple[str, str]]:
     ]
 
 
+def _of_exposure(exposure: Exposure, breaks: Sequence[str] = ()) -> tuple[str, str, str]:
+    answers = "may answer clients" if exposure.begun else "waits for approval"
+    if exposure.begun and breaks:
+        answers = f"held back: {' '.join(breaks)}"
+    approved = "; ".join(f"by {_said(line)}" for line in exposure.approvals)
+    return answers, f"by {_said(exposure.request)}", approved
+
+
 def _standing(review: Review) -> dict[str, Any]:
     return {
         "stage": review.stage,
         "validation": review.validation.to_plain() if review.validation else None,
         "request": review.request.to_plain() if review.request else None,
         "approvals": [line.to_plain() for line in review.approvals],
+        "exposure": review.exposure.to_plain(),
         "champion": review.champion,
         "signature_breaks": [*review.signature_breaks],
         "refusals": {act: [*said] for act, said in review.refusals.items()},

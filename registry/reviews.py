@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from registry.ledger import Line
 from registry.service import call
 from registry.stages import Stage
+from registry.standing import Exposure
 from registry.validation import Validation
 from registry.versions import check_name, find_model
 
@@ -47,6 +48,7 @@ class Review:
     signature_breaks: tuple[str, ...]
     refusals: Mapping[str, tuple[str, ...]]
     lines: tuple[Line, ...]
+    exposure: Exposure
 
 
 def decide(
@@ -143,4 +145,5 @@ def _review(answer: Mapping[str, Any]) -> Review:
         signature_breaks=tuple(answer.get("signature_breaks", ())),
         refusals={act: tuple(said) for act, said in answer.get("refusals", {}).items()},
         lines=tuple(Line.from_plain(line) for line in answer.get("lines", ())),
+        exposure=Exposure.from_plain(answer["exposure"]),
     )

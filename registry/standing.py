@@ -5,14 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from registry.ledger import Action
+from registry.ledger import Action, Line
 from registry.stages import Stage
 from registry.validation import Validation
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from registry.ledger import Line
+    from collections.abc import Iterable, Mapping
 
 
 @dataclass(frozen=True)
@@ -25,6 +23,24 @@ class Exposure:
     request: Line | None = None
     approvals: tuple[Line, ...] = ()
     begun: Line | None = None
+
+    @classmethod
+    def from_plain(cls, plain: Mapping[str, Any]) -> Exposure:
+        """Read what `to_plain` wrote."""
+        request, begun = plain["request"], plain["begun"]
+        return cls(
+            request=Line.from_plain(request) if request else None,
+            approvals=tuple(Line.from_plain(line) for line in plain["approvals"]),
+            begun=Line.from_plain(begun) if begun else None,
+        )
+
+    def to_plain(self) -> dict[str, Any]:
+        """Return it as JSON values."""
+        return {
+            "request": self.request.to_plain() if self.request else None,
+            "approvals": [line.to_plain() for line in self.approvals],
+            "begun": self.begun.to_plain() if self.begun else None,
+        }
 
 
 @dataclass(frozen=True)

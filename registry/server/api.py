@@ -153,18 +153,17 @@ def version_as_plain(version: Version) -> dict[str, Any]:
         "request": standing.request.to_plain() if standing.request else None,
         "approvals": [line.to_plain() for line in standing.approvals],
         "was_in_production": standing.was_in_production,
+        "exposure": standing.exposure.to_plain(),
     }
 
 
 def _exposure_as_plain(found: Exposing) -> dict[str, Any]:
-    version, exposure = found.version, found.version.standing.exposure
+    version = found.version
     return {
         "name": version.model,
         "version": version.number,
         "digest": version.standing.digest,
-        "request": exposure.request.to_plain() if exposure.request else None,
-        "approvals": [line.to_plain() for line in exposure.approvals],
-        "begun": exposure.begun.to_plain() if exposure.begun else None,
+        **version.standing.exposure.to_plain(),
         "signature_breaks": list(found.breaks),
         "answers": found.answers,
     }

@@ -101,6 +101,8 @@ def test_a_version_is_listed_and_shown(at: Registry, model: str, author: As, rev
         ["rollback", "NAME", "--reason", "x"],
         ["rollback", "NAME", "--to", "1", "--reason", "x"],
         ["history", "NAME"],
+        ["exposures", "NAME"],
+        ["end-exposure", "NAME", "1", "--reason", "x"],
     ],
     ids=" ".join,
 )

@@ -59,6 +59,49 @@ def test_an_experiment_is_created_once_and_chosen_for_nobody_else(at: Registry, 
     assert "MLFLOW_EXPERIMENT_ID" not in os.environ
 
 
+def test_a_challenger_before_clients(at: Registry, waiting: str, author: As, reviewer: As) -> None:
+    model, why = waiting, ("--exposure", "--reason", "beside version 1")
+    alone = author(main, "request", model, "1", *why)
+    assert alone.code == 1
+    assert f"The request for exposure of {model} version 1 is refused: Nothing is in Production" in alone.err
+    assert reviewer(main, "approve", model, "1", "--reason", "fine").code == 0
+    validated(at, model, 1)
+    assert author(main, "request", model, "2", "--reason", "newer months").code == 0
+    asked = author(main, "request", model, "2", *why)
+    assert asked.out == f"{model} version 2 waits for a reviewer's approval to answer clients\n"
+    (row,) = [line for line in said(author(main, "exposures").out) if line.startswith(model)]
+    assert re.fullmatch(f"{model} 2 waits for approval by author, [0-9: -]+: beside version 1", row)
+    assert author(main, "approve", model, "2", *why).code == 1
+    both = reviewer(main, "approve", model, "2", *why, "--accept-signature-change")
+    assert (both.code, "not allowed with argument" in both.err) == (2, True)
+
+    begun = reviewer(main, "approve", model, "2", *why)
+    assert begun.out == f"{model} version 2 may answer clients, beside the version in Production\n"
+    assert stages(at, model) == {1: "Production", 2: "Staging"}
+    (plain,) = json.loads(reviewer(main, "exposures", model, "--json").out)
+    assert (plain["version"], plain["answers"], plain["begun"]["by"]) == (2, True, "reviewer")
+    shown = said(reviewer(main, "show", model, "2").out)
+    assert "exposure may answer clients" in shown
+    assert "you may end-exposure" in shown
+
+    ended = author(main, "end-exposure", model, "2", "--reason", "5 % of its answers failed")
+    assert ended.out == f"{model} version 2 is not exposed to clients, and stays in Staging\n"
+    assert (
+        reviewer(main, "exposures", model).out == "No challenger may answer clients, and none waits for it\n"
+    )
+    assert author(main, "request", model, "2", *why).code == 0
+    rejected = reviewer(main, "reject", model, "2", *why)
+    assert rejected.out == f"{model} version 2 is rejected for exposure, and stays in Staging\n"
+    told = [re.sub(r"^[0-9: -]+ 2 ", "", line) for line in said(reviewer(main, "history", model).out)]
+    assert told[-5:] == [
+        "exposure approved reviewer beside version 1",
+        "exposed reviewer beside version 1",
+        "exposure ended author 5 % of its answers failed",
+        "exposure requested author beside version 1",
+        "exposure rejected reviewer beside version 1",
+    ]
+
+
 def test_the_whole_life_of_two_versions(at: Registry, model: str, author: As, reviewer: As) -> None:
     first = validated(at, model, 1)
     assert stages(at, model) == {1: "None"}

@@ -9,7 +9,7 @@ import uuid
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from review_house import LIVE, ONE_ENGINE, WAITING, House, new_name, one_of
+from review_house import LIVE, ONE_ENGINE, WAITING, House, logging_to, new_name, one_of
 from tiny_versions import register_tiny, validate_tiny
 
 import registry
@@ -47,7 +47,7 @@ def test_from_the_request_to_the_end(house: House, model: str) -> None:
     at = house.at("olaf")
     asked = one_of(house.decide("ann", Act.REQUEST_EXPOSURE, model, CHALLENGER))
     assert registry.exposed(at, model) == ()
-    assert [r.request for r in registry.list_exposures(at, model)] == [asked]
+    assert [r.exposure.request for r in registry.list_exposures(at, model)] == [asked]
     approved, begun = house.decide("rob", Act.APPROVE_EXPOSURE, model, CHALLENGER)
     assert approved.evidence["exposure_request"] == begun.evidence["exposure_request"] == asked.number
     assert begun.evidence["champion"] == LIVE
@@ -149,9 +149,9 @@ def test_only_what_is_in_staging(house: House, shown: str) -> None:
 @ONE_ENGINE
 def test_other_rows_than_production_takes(house: House, model: str) -> None:
     contest(house, model)
-    at = house.at("ann")
     expose(house, model)
-    wide = register_tiny(at, model, features={"carrier": "category", "distance": "category"})
+    with logging_to(house.at("ann")) as at:
+        wide = register_tiny(at, model, features={"carrier": "category", "distance": "category"})
     validate_tiny(house.at("olaf"), wide)
     house.decide("ann", Act.REQUEST, model, wide.version)
     said = refusal(house, "ann", Act.REQUEST_EXPOSURE, model, wide.version)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,7 @@ from review_pages_content import (
     stage_of,
 )
 from review_pages_html import Page, Visitor
+from test_review_pages_live import compared
 
 import registry
 from deploy.scratch_server import ScratchServer
@@ -126,6 +128,101 @@ def test_a_rollback_is_offered_for_what_was_in_production(
     assert "rolled back by reviewer" in page.text
     assert stage_of(server, waiting.name, 1) == "Production"
     assert "Version 1 put back in Production" in visitor.get("/review/history", name=waiting.name).text
+
+
+def test_a_challenger_is_let_before_clients(
+    server: ScratchServer, visitor: Visitor, content: Content, waiting: ModelVersion
+) -> None:
+    name = waiting.name
+    author = Visitor(server, "author")
+    page = author.version(name, 1)
+    assert "It answers no clients; as a shadow, it may score copies of their rows." in page.text
+    assert "Nothing is in Production that it could be exposed beside." in page.text
+    approve(server, waiting)
+    ask(server, register_again(server, content.candidate, name), "newer")
+    page = author.version(name, 2)
+    page = author.send(page.form("request-exposure"), act="request-exposure", reason="a week at 10 %")
+    assert "exposure requested by author" in page.text
+    assert "author is the author of version 2; another person must approve." in page.text
+    assert "waits for an approval for exposure" in author.get("/review/").text
+
+    page = visitor.version(name, 2)
+    assert "a week at 10 %" in page.text
+    assert "It may answer clients, beside version 1; it stays in Staging." in page.text
+    page = visitor.send(page.form("approve-exposure"), act="approve-exposure", reason="<b>10 % is fine</b>")
+    assert "exposed by reviewer" in page.text
+    assert "may answer clients" in page.text
+    assert f"{name}, version 2 may answer clients author, " in visitor.get("/review/").text
+    assert stage_of(server, name, 2) == "Staging"
+
+    # To stop it takes no reviewer, and a stranger who may only read does not.
+    stranger = Visitor(server, "stranger")
+    assert not any("end-exposure" in form.buttons for form in stranger.version(name, 2).forms)
+    no = stranger.send(page.form("end-exposure"), act="end-exposure", reason="no")
+    assert no.status in {400, 403}
+    page = author.version(name, 2)
+    page = author.send(page.form("end-exposure"), act="end-exposure", reason="too slow")
+    assert "exposure ended by author" in page.text
+    told = visitor.get("/review/history", name=name).text
+    for said in (
+        "Version 2 requested for exposure to clients",
+        "Version 2 approved for exposure to clients",
+        "Version 2 may answer clients, as a challenger",
+        "Version 2 no longer exposed to clients",
+        "<b>10 % is fine</b>",
+    ):
+        assert said in told, said
+    assert f"{name}, version 2 may answer clients" not in visitor.get("/review/").text
+
+
+def test_a_comparison_on_live_traffic_is_evidence(
+    server: ScratchServer, visitor: Visitor, content: Content
+) -> None:
+    version = content.candidate
+    assert "On live traffic" not in visitor.version(content.model, 1).text
+
+    def log(text: str) -> str:
+        with logged_in(server, "author") as at:
+            tags = {"model": content.model, "version": version.version}
+            run = at.client.create_run(
+                "0", tags={f"greenroom.comparison.{k}": str(v) for k, v in tags.items()}
+            )
+            at.client.log_text(run.info.run_id, text, "comparison.json")
+            at.client.set_terminated(run.info.run_id)
+            return str(run.info.run_id)
+
+    sides = {
+        side: {"version": v.version, "digest": v.digest}
+        for side, v in (("challenger", version), ("champion", content.champion))
+    }
+    runs = [log(json.dumps(compared(**sides, said=["<script>alert(1)</script> & more"])))]
+    page = visitor.version(content.model, 2)
+    for said in (
+        "On live traffic Beside version 1, in Production. Mode: ab. From 2013-07-01 to 2013-07-09.",
+        "<script>alert(1)</script> & more",
+        "brier better -0.012 (-0.020 to -0.0046) 0.005 12,345",
+        "latency_ms keep going -0.012 (-0.020 to -0.0046) 0.005 12,345 4,000",
+        "outcomes 12,345, never 17",
+    ):
+        assert said in page.text, said
+    assert f"/#/experiments/0/runs/{runs[0]}" in page.links
+    # The newest counts, even where it is not to be read.
+    for text, why in (
+        ("{", "Expecting property name"),
+        (json.dumps(compared()), "It is about another artifact than this version's"),
+        ("x" * 1_000_001, "has 1000001 bytes, expected at most 1,000,000"),
+    ):
+        runs.append(log(text))
+        page = visitor.version(content.model, 2)
+        assert "It is not shown: " in page.text
+        assert why in page.text
+        assert "brier better" not in page.text
+    with logged_in(server, "admin") as at:
+        for run_id in runs[1:]:
+            at.client.delete_run(run_id)
+        assert "brier better" in visitor.version(content.model, 2).text
+        at.client.delete_run(runs[0])
+    assert "On live traffic" not in visitor.version(content.model, 2).text
 
 
 def test_a_row_is_answered_by_both(visitor: Visitor, content: Content) -> None:

@@ -152,7 +152,7 @@ def test_who_may_not_edit_is_offered_a_reviewers_acts_only() -> None:
     refusals: dict[Act, tuple[str, ...]] = dict.fromkeys(Act, ())
     dossier = Dossier(version(2, Stage.STAGING), version(1, Stage.PRODUCTION), (), (), refusals)
     offered = [choice.act for choice in choices_of(dossier, Rules(), may_edit=False) if choice.allowed]
-    assert offered == [Act.APPROVE, Act.REJECT, Act.ROLLBACK]
+    assert offered == [Act.APPROVE, Act.REJECT, Act.ROLLBACK, Act.APPROVE_EXPOSURE, Act.REJECT_EXPOSURE]
 
 
 def test_an_approval_says_what_it_does() -> None:

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from registry.server.reading import Dossier
 
 # Done without the right to edit the model: a reviewer's acts.
-REVIEWS = (Act.APPROVE, Act.REJECT, Act.ROLLBACK)
+REVIEWS = (Act.APPROVE, Act.REJECT, Act.ROLLBACK, Act.APPROVE_EXPOSURE, Act.REJECT_EXPOSURE)
+EXPOSURES = (Act.REQUEST_EXPOSURE, Act.APPROVE_EXPOSURE, Act.REJECT_EXPOSURE, Act.END_EXPOSURE)
 
 
 @dataclass(frozen=True)
@@ -42,6 +43,10 @@ def choices_of(dossier: Dossier, rules: Rules, *, may_edit: bool) -> tuple[Choic
     given = len(candidate.standing.approvals) + 1
     approving = live if given >= rules.approvals else f"It is approval {given} of {rules.approvals}."
     off = "Nothing is in Production then." if candidate.stage is Stage.PRODUCTION else ""
+    exposure = candidate.standing.exposure
+    beside = f"beside version {champion.number}" if champion else "beside what is in Production"
+    voted = len(exposure.approvals) + 1
+    exposing = f"It may answer clients, {beside}; it stays in Staging."
     words = {
         Act.APPROVE: ("Approve", approving),
         Act.REJECT: ("Reject", "It leaves Staging."),
@@ -49,6 +54,19 @@ def choices_of(dossier: Dossier, rules: Rules, *, may_edit: bool) -> tuple[Choic
         Act.WITHDRAW: ("Withdraw the request", "It leaves Staging."),
         Act.ROLLBACK: (f"Roll back to {this}", f"{live} It was there before."),
         Act.ARCHIVE: (f"Archive {this}", off),
+        Act.REQUEST_EXPOSURE: (
+            "Ask for exposure to clients",
+            f"It stays in Staging; once that is approved, it may answer clients, {beside}.",
+        ),
+        Act.APPROVE_EXPOSURE: (
+            "Approve for exposure",
+            exposing if voted >= rules.approvals else f"It is approval {voted} of {rules.approvals}.",
+        ),
+        Act.REJECT_EXPOSURE: ("Reject for exposure", "It stays in Staging, and answers no clients."),
+        Act.END_EXPOSURE: (
+            "End the exposure" if exposure.begun else "Withdraw the request for exposure",
+            "It stays in Staging, and answers no clients.",
+        ),
     }
     closed = (f"This login may not change {candidate.model} (a permission in MLflow).",)
     return tuple(

@@ -12,6 +12,7 @@ from wtforms import ValidationError
 
 from registry.policy import Act
 from registry.server.pages import times
+from registry.server.pages.choices import EXPOSURES
 
 if TYPE_CHECKING:
     import datetime as dt
@@ -21,7 +22,7 @@ _HIGHEST = 2**31 - 1
 _MOST_NAME = 256
 # Long enough to read all evidence in peace. The token also ends with the browser's session.
 _FORM_LIVES_S = 12 * 3600
-ACTS = (Act.APPROVE, Act.REJECT, Act.REQUEST, Act.WITHDRAW, Act.ROLLBACK, Act.ARCHIVE)
+ACTS = (Act.APPROVE, Act.REJECT, Act.REQUEST, Act.WITHDRAW, Act.ROLLBACK, Act.ARCHIVE, *EXPOSURES)
 
 
 def check_origin() -> None:

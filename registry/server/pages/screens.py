@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from registry.policy import Act
 from registry.server.pages import comparison, times
-from registry.server.pages.choices import Choice, choices_of
+from registry.server.pages.choices import EXPOSURES, Choice, choices_of
 from registry.server.pages.comparison import CANDIDATE, CHAMPION, DIFFERENCE, with_prefix
 from registry.stages import Stage
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from registry.rules import Rules
     from registry.server.pages.comparison import Comparison, MetricRow, ValueRow
+    from registry.server.pages.live import LiveComparison
     from registry.server.pages.runs import DataSet, Run
     from registry.server.reading import Dossier
     from registry.server.versions import Version
@@ -83,6 +84,7 @@ class Evidence:
     training: Run | None = None
     validation: Run | None = None
     champions_training: Run | None = None
+    live: LiveComparison | None = None
 
     @property
     def problems(self) -> list[str]:
@@ -110,6 +112,7 @@ class VersionScreen:
     files: tuple[FileRow, ...]
     choices: tuple[Choice, ...]
     needed: int
+    live: LiveComparison | None
 
     @property
     def waits(self) -> bool:
@@ -125,7 +128,20 @@ class VersionScreen:
     @property
     def others(self) -> tuple[Choice, ...]:
         """What else the caller may do with it."""
-        return tuple(c for c in self.choices if c.allowed and c.act not in (Act.APPROVE, Act.REJECT))
+        elsewhere = (Act.APPROVE, Act.REJECT, *EXPOSURES)
+        return tuple(c for c in self.choices if c.allowed and c.act not in elsewhere)
+
+    @property
+    def exposing(self) -> tuple[Choice, ...]:
+        """What the caller may do about its exposure to clients."""
+        return tuple(c for c in self.choices if c.allowed and c.act in EXPOSURES)
+
+    @property
+    def exposure_obstacles(self) -> tuple[str, ...]:
+        """What the rules say against the next step to its exposure."""
+        exposure = self.dossier.candidate.standing.exposure
+        wanted = Act.APPROVE_EXPOSURE if exposure.request else Act.REQUEST_EXPOSURE
+        return () if exposure.begun else next((c.refusals for c in self.choices if c.act is wanted), ())
 
     @property
     def obstacles(self) -> tuple[str, ...]:
@@ -172,6 +188,7 @@ def version_screen(dossier: Dossier, evidence: Evidence, rules: Rules, *, may_ed
         files=_files(candidate, champion),
         choices=choices_of(dossier, rules, may_edit=may_edit),
         needed=rules.approvals,
+        live=evidence.live,
     )
 
 

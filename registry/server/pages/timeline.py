@@ -32,7 +32,7 @@ _HAPPENED = {
     Action.EXPOSURE_APPROVED: "approved for exposure to clients",
     Action.EXPOSURE_REJECTED: "rejected for exposure to clients",
     Action.EXPOSED: "may answer clients, as a challenger",
-    Action.EXPOSURE_ENDED: "ended: no more exposure to clients",
+    Action.EXPOSURE_ENDED: "no longer exposed to clients",
 }
 
 

@@ -30,6 +30,7 @@ from registry.server.api import the_store
 from registry.server.decisions import Asked, Refused
 from registry.server.pages import forms, mlflow_link, models, screens, timeline, times, trying
 from registry.server.pages.choices import REVIEWS
+from registry.server.pages.compared import newest_comparison
 from registry.server.pages.runs import read_run
 
 if TYPE_CHECKING:
@@ -71,7 +72,8 @@ def queue() -> Response:
     store, now = the_store(), clock.now()
     waiting = screens.queue(reading.read_queue(store), store.rules, now)
     live, more_after = models.read_models(store, request.args.get("after", "").replace("\0", ""))
-    return _page("queue.html", waiting=waiting, live=live, more_after=more_after)
+    challengers = reading.read_exposures(store)
+    return _page("queue.html", waiting=waiting, challengers=challengers, live=live, more_after=more_after)
 
 
 @pages.get("/version")
@@ -195,6 +197,7 @@ def _version_page(
         champions_training=read_run(champion.run_id, "champion's training")
         if champion and champion.number != number
         else None,
+        live=newest_comparison(store, candidate, champion),
     )
     screen = screens.version_screen(
         dossier, evidence, store.rules, may_edit=identity.may_take_part(name, store.rules.reviewer_role)
