@@ -57,6 +57,8 @@ def _limit() -> None:
         (resource.RLIMIT_CORE, 0),
     ):
         resource.setrlimit(what, (most, most))
+    # What Python compiles is longer than that, and it keeps the beginning for every process that comes next.
+    sys.dont_write_bytecode = True
 
 
 if __name__ == "__main__":

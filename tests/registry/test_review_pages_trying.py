@@ -10,6 +10,7 @@ from pathlib import Path
 
 import mlflow
 import pytest
+import xgboost as xgb
 from tiny_versions import FEATURES, booster, example
 
 from projects.artifact import save_model
@@ -36,6 +37,13 @@ def test_it_answers_with_the_shortest_number_that_is_the_prediction(artifact: Pa
     [answer] = trying.score(artifact, "tiny version 1", ROW)["prediction"]
     assert answer == str(booster_answer(artifact))
     assert len(answer) <= 12
+
+
+def test_it_leaves_no_half_of_what_it_compiled(artifact: Path) -> None:
+    """It may write little, and Python would keep the beginning of a longer file for whoever comes next."""
+    compiled = {path: path.stat().st_mtime_ns for path in Path(xgb.__file__).parent.rglob("*.pyc")}
+    assert trying.score(artifact, "tiny", ROW)["prediction"]
+    assert {p: p.stat().st_mtime_ns for p in Path(xgb.__file__).parent.rglob("*.pyc")} == compiled
 
 
 def booster_answer(artifact: Path) -> object:
