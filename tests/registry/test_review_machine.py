@@ -20,6 +20,8 @@ from hypothesis.stateful import (
 )
 from review_house import EXHAUSTIVE, House, new_name
 
+import registry
+
 pytest_plugins = ["review_fixtures"]
 
 REVIEWERS = {"rita", "rob"}
@@ -39,6 +41,8 @@ class Known:
     asked_by: str = ""
     was_live: bool = False
     deleted: bool = False
+    exposure_asked_by: str = ""
+    exposed: bool = False
 
 
 class Review(RuleBasedStateMachine):
@@ -79,10 +83,43 @@ class Review(RuleBasedStateMachine):
                 return v.stage == "None" or (waits and mine)
             case "rollback":
                 return who in REVIEWERS and v.was_live and v.stage != "Production"
+            case "request-exposure" | "approve-exposure" | "reject-exposure" | "end-exposure":
+                return self.may_expose(who, act, v)
             case _:
                 return v.stage in {"None", "Archived"}
 
+    def may_expose(self, who: str, act: str, v: Known) -> bool:
+        sound = v.stage == "Staging" and v.verdict is True and self.champion() is not None
+        waits = bool(v.exposure_asked_by) and not v.exposed
+        match act:
+            case "request-exposure":
+                return sound and not v.exposure_asked_by
+            case "approve-exposure":
+                strange = (
+                    who not in {v.author, v.exposure_asked_by} and (who, v.artifact) not in self.handed_in
+                )
+                return sound and waits and who in REVIEWERS and strange
+            case "reject-exposure":
+                return waits and who in REVIEWERS
+        return bool(v.exposure_asked_by)
+
+    def do_expose(self, who: str, act: str, number: int) -> None:
+        v = self.known[number]
+        done = {
+            "request-exposure": ["exposure requested"],
+            "approve-exposure": ["exposure approved", "exposed"],
+            "reject-exposure": ["exposure rejected"],
+            "end-exposure": ["exposure ended"],
+        }[act]
+        self.story += [(who, said, number) for said in done]
+        v.exposed = act == "approve-exposure"
+        if not v.exposed:
+            v.exposure_asked_by = who if act == "request-exposure" else ""
+
     def do(self, who: str, act: str, number: int) -> None:
+        if act.endswith("-exposure"):
+            self.do_expose(who, act, number)
+            return
         v = self.known[number]
         old = self.champion()
         if act == "approve":
@@ -103,6 +140,7 @@ class Review(RuleBasedStateMachine):
             self.story.append((who, "deleted", number))
             return
         v.stage, said = done[act]
+        v.exposure_asked_by, v.exposed = "", False
         self.story.append((who, said, number))
         v.asked_by = who if act == "request" else ""
         if v.stage == "Production":
@@ -163,6 +201,25 @@ class Review(RuleBasedStateMachine):
         """All the way, as often happens."""
         for who, act in (("amy", "request"), ("rob", "approve")):
             self.compare(who, act, number, self.house.ask(who, act, self.model, number))
+
+    @precondition(lambda self: any(v.stage == "Staging" for v in self.known.values()))
+    @rule(
+        who=people,
+        number=numbers,
+        act=st.sampled_from(["request-exposure", "approve-exposure", "reject-exposure", "end-exposure"]),
+    )
+    def expose(self, who: str, number: int, act: str) -> None:
+        self.compare(who, act, number, self.house.ask(who, act, self.model, number))
+
+    @precondition(lambda self: any(v.stage == "Staging" for v in self.known.values()))
+    @rule(number=numbers)
+    def let_before_clients(self, number: int) -> None:
+        """All the way, and what may answer is what was let."""
+        for who, act in (("amy", "request-exposure"), ("rob", "approve-exposure")):
+            self.compare(who, act, number, self.house.ask(who, act, self.model, number))
+        found = registry.list_exposures(self.house.at("olaf"), self.model)
+        asked = {n: v.exposed for n, v in self.known.items() if v.exposure_asked_by}
+        assert {e.version: e.answers for e in found} == asked
 
     @rule(who=people)
     def roll_back(self, who: str) -> None:

@@ -7,6 +7,7 @@ import uuid
 from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
+from live_comparisons import beside, compared, record
 from review_pages_content import (
     Content,
     approve,
@@ -17,7 +18,6 @@ from review_pages_content import (
     stage_of,
 )
 from review_pages_html import Page, Visitor
-from test_review_pages_live import compared
 
 import registry
 from deploy.scratch_server import ScratchServer
@@ -183,19 +183,9 @@ def test_a_comparison_on_live_traffic_is_evidence(
 
     def log(text: str) -> str:
         with logged_in(server, "author") as at:
-            tags = {"model": content.model, "version": version.version}
-            run = at.client.create_run(
-                "0", tags={f"greenroom.comparison.{k}": str(v) for k, v in tags.items()}
-            )
-            at.client.log_text(run.info.run_id, text, "comparison.json")
-            at.client.set_terminated(run.info.run_id)
-            return str(run.info.run_id)
+            return record(at, version, text)
 
-    sides = {
-        side: {"version": v.version, "digest": v.digest}
-        for side, v in (("challenger", version), ("champion", content.champion))
-    }
-    runs = [log(json.dumps(compared(**sides, said=["<script>alert(1)</script> & more"])))]
+    runs = [log(beside(version, content.champion, said=["<script>alert(1)</script> & more"]))]
     page = visitor.version(content.model, 2)
     for said in (
         "On live traffic Beside version 1, in Production. Mode: ab. From 2013-07-01 to 2013-07-09.",

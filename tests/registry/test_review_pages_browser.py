@@ -69,8 +69,10 @@ def opened(
     assert [text for text in said if "responded with a status of 4" not in text] == []
 
 
-def addresses(model: str) -> list[str]:
+def addresses(model: str, challenged: str) -> list[str]:
     return [
+        f"/review/version?name={challenged}&version=2",
+        f"/review/version?name={challenged}&version=3",
         "/review/",
         f"/review/version?name={model}&version=2",
         f"/review/version?name={model}&version=1",
@@ -119,6 +121,27 @@ def test_the_author_sees_why_and_no_button(
         rules = page.get_by_role("complementary", name="Decide")
         assert "author is the author of version 1; another person must approve." in rules.inner_text()
         assert page.get_by_role("button", name="Approve").count() == 0
+
+
+def test_a_challenger_is_let_before_clients_and_taken_from_them(
+    browser: Browser, server: ScratchServer, challenged: str
+) -> None:
+    with opened(browser, server, java_script_enabled=False) as page:
+        page.goto("/review/")
+        page.get_by_role("region", name="Challengers before clients").get_by_role(
+            "link", name=f"{challenged}, version 3"
+        ).click()
+        for act, reason, done in (
+            ("Approve for exposure", "as version 2", "exposed by reviewer"),
+            ("End the exposure", "it is enough", "exposure ended by reviewer"),
+            ("Ask for exposure to clients", "after all", "exposure requested by reviewer"),
+        ):
+            page.locator("summary", has_text=act).click()
+            form = page.locator("details[open] form")
+            form.get_by_label("Reason").fill(reason)
+            form.get_by_role("button", name=act).click()
+            assert done in page.get_by_role("status").inner_text()
+    assert stage_of(server, challenged, 3) == "Staging"
 
 
 def test_a_row_is_sent_to_both(browser: Browser, server: ScratchServer, content: Content) -> None:
@@ -179,9 +202,11 @@ def test_two_clicks_are_one_approval(browser: Browser, server: ScratchServer, wa
     assert actions == ["registered", "validated", "requested", "approved", "promoted"]
 
 
-def test_nothing_is_wider_than_a_phone(browser: Browser, server: ScratchServer, content: Content) -> None:
+def test_nothing_is_wider_than_a_phone(
+    browser: Browser, server: ScratchServer, content: Content, challenged: str
+) -> None:
     with opened(browser, server, viewport=PHONE, is_mobile=True, has_touch=True) as page:
-        for address in addresses(content.model):
+        for address in addresses(content.model, challenged):
             page.goto(address)
             page.evaluate("document.querySelectorAll('details').forEach(d => d.open = true)")
             width = page.evaluate("document.documentElement.scrollWidth")
@@ -195,11 +220,16 @@ def test_nothing_is_wider_than_a_phone(browser: Browser, server: ScratchServer, 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_pages_are_accessible(
-    browser: Browser, server: ScratchServer, content: Content, waiting: ModelVersion, scheme: str
+    browser: Browser,
+    server: ScratchServer,
+    content: Content,
+    challenged: str,
+    waiting: ModelVersion,
+    scheme: str,
 ) -> None:
     approve(server, waiting)
     with opened(browser, server, color_scheme=scheme) as page:
-        for address in [*addresses(content.model), f"/review/history?name={waiting.name}"]:
+        for address in [*addresses(content.model, challenged), f"/review/history?name={waiting.name}"]:
             page.goto(address)
             page.evaluate("document.querySelectorAll('details').forEach(d => d.open = true)")
             assert page.evaluate(_FINDINGS) == [], address

@@ -6,41 +6,13 @@ import json
 from typing import Any
 
 import pytest
+from live_comparisons import compared
 from test_review_pages_screens import version
 
 from registry.server.pages import live
 from registry.stages import Stage
 
 CANDIDATE, CHAMPION = version(2, Stage.STAGING), version(1, Stage.PRODUCTION)
-
-
-def compared(**changed: Any) -> dict[str, Any]:
-    """What `python -m serving compare --record` writes, of a version with the digest of these tests."""
-    metric = {
-        "metric": "brier",
-        "outcome": "better",
-        "difference": -0.0123,
-        "low": -0.02,
-        "high": -0.0046,
-        "delta": 0.005,
-        "observations": 12_345,
-        "more": None,
-        "said": "brier is better by 0.0046 to 0.02.",
-    }
-    latency = {**metric, "metric": "latency_ms", "outcome": "keep_going", "more": 4000, "said": "Go on."}
-    return {
-        "model": "flight-delay",
-        "champion": {"version": 1, "digest": "d" * 64},
-        "challenger": {"version": 2, "digest": "d" * 64},
-        "mode": "ab",
-        "since": "2013-07-01",
-        "until": "2013-07-09",
-        "said": ["Each metric has a quarter of alpha."],
-        "ratio": {"p_value": 0.4, "said": "The shares are as declared."},
-        "metrics": [metric, latency],
-        "counts": {"outcomes": 12_345, "never": 17},
-        **changed,
-    }
 
 
 def read(found: object) -> live.LiveComparison:

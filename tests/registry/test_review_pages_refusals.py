@@ -171,6 +171,12 @@ def test_who_may_not_see_a_model_sees_nothing_of_it(
         page = stranger.send(form, act=act, name=waiting.name, version="1", reason="let me")
         assert (page.status, said in page.text) == (403, True), page.text
     assert stage_of(server, waiting.name, 1) == "Staging"
+    address = f"{server.url}/api/2.0/greenroom/exposures"
+    exposures = stranger.session.get(address, params={"name": waiting.name}, timeout=30)
+    assert (exposures.status_code, exposures.json()["message"]) == (
+        403,
+        f"This login may not see {waiting.name}",
+    )
 
 
 def test_who_may_only_read_a_model_is_offered_nothing(server: ScratchServer, waiting: ModelVersion) -> None:
