@@ -75,11 +75,19 @@ def print_requests(waiting: Sequence[Review], *, as_json: bool) -> int:
         print("Nothing waits for a reviewer")
         return 0
     rows = [
-        (r.name, str(r.version), r.request.by, _when(r.request), r.request.reason, str(len(r.approvals)))
+        (
+            r.name,
+            str(r.version),
+            r.request.by,
+            _when(r.request),
+            r.request.reason,
+            str(len(r.approvals)),
+            _of_exposure(r.exposure)[0] if r.exposure.request else "",
+        )
         for r in waiting
         if r.request
     ]
-    return _table(("model", "version", "asked by", "at (UTC)", "why", "approvals"), rows)
+    return _table(("model", "version", "asked by", "at (UTC)", "why", "approvals", "clients"), rows)
 
 
 def print_decision(lines: Sequence[Line], *, as_json: bool) -> int:

@@ -19,9 +19,15 @@ def compared(**changed: Any) -> dict[str, Any]:
         "delta": 0.005,
         "observations": 12_345,
         "more": None,
-        "said": "brier is better by 0.0046 to 0.02.",
+        "said": "brier: the challenger is better: -0.0123 (-0.02 to -0.0046) after 12,345 outcomes",
     }
-    latency = {**metric, "metric": "latency_ms", "outcome": "keep_going", "more": 4000, "said": "Go on."}
+    latency = {
+        **metric,
+        "metric": "latency_ms",
+        "outcome": "keep_going",
+        "more": 4000,
+        "said": "latency_ms: go on",
+    }
     return {
         "model": "flight-delay",
         "champion": {"version": 1, "digest": "d" * 64},
@@ -29,7 +35,7 @@ def compared(**changed: Any) -> dict[str, Any]:
         "mode": "ab",
         "since": "2013-07-01",
         "until": "2013-07-09",
-        "said": ["Each metric has a quarter of alpha."],
+        "said": ["The shares are as declared.", "Each metric has a quarter of alpha."],
         "ratio": {"p_value": 0.4, "said": "The shares are as declared."},
         "metrics": [metric, latency],
         "counts": {"outcomes": 12_345, "never": 17},

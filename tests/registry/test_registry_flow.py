@@ -71,6 +71,8 @@ def test_a_challenger_before_clients(at: Registry, waiting: str, author: As, rev
     assert asked.out == f"{model} version 2 waits for a reviewer's approval to answer clients\n"
     (row,) = [line for line in said(author(main, "exposures").out) if line.startswith(model)]
     assert re.fullmatch(f"{model} 2 waits for approval by author, [0-9: -]+: beside version 1", row)
+    (row,) = [line for line in said(reviewer(main, "requests").out) if line.startswith(model)]
+    assert row.endswith("newer months 0 waits for approval")
     assert author(main, "approve", model, "2", *why).code == 1
     both = reviewer(main, "approve", model, "2", *why, "--accept-signature-change")
     assert (both.code, "not allowed with argument" in both.err) == (2, True)

@@ -211,6 +211,18 @@ class Review(RuleBasedStateMachine):
     def expose(self, who: str, number: int, act: str) -> None:
         self.compare(who, act, number, self.house.ask(who, act, self.model, number))
 
+    @precondition(lambda self: not self.known)
+    @rule(who=people)
+    def contest(self, who: str) -> None:
+        """One in Production, and one that asks to answer clients beside it."""
+        for _ in range(2):
+            self.register(who, "ann")
+            self.validate("olaf", len(self.known), passed=True)
+        champion, challenger = len(self.known) - 1, len(self.known)
+        self.let_in(champion)
+        self.compare("amy", "request", challenger, self.house.ask("amy", "request", self.model, challenger))
+        self.let_before_clients(challenger)
+
     @precondition(lambda self: any(v.stage == "Staging" for v in self.known.values()))
     @rule(number=numbers)
     def let_before_clients(self, number: int) -> None:

@@ -25,7 +25,7 @@ def test_what_was_measured_is_laid_out() -> None:
         "Beside version 1, in Production. Mode: ab.",
         "2013-07-01 to 2013-07-09",
     )
-    assert shown.said == ("Each metric has a quarter of alpha.", "The shares are as declared.")
+    assert shown.said == ("The shares are as declared.", "Each metric has a quarter of alpha.")
     brier, latency = shown.metrics
     assert (brier.outcome, brier.mark, brier.difference, brier.delta, brier.observations, brier.more) == (
         "better",
@@ -58,7 +58,7 @@ def test_a_flood_is_bounded() -> None:
     row = {"metric": "m" * 999, "outcome": "o" * 999, "said": "s" * 999, "more": 10**400, "low": "x"}
     flood = compared(
         metrics=[row] * 99,
-        said=["x" * 999] * 99,
+        said=[f"{n} " * 999 for n in range(99)],
         counts={f"name {n}": n for n in range(99)},
         mode="y" * 9000,
         since="z" * 9000,

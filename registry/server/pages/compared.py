@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
-from mlflow.entities import LifecycleStage
+from mlflow.entities import LifecycleStage, RunStatus
 from mlflow.exceptions import MlflowException
 from mlflow.server import handlers
 from mlflow.store.tracking.dbmodels.models import SqlRun, SqlTag
@@ -53,6 +53,8 @@ def _newest(session: Session, candidate: Version) -> str | None:
         .join(version, version.run_uuid == SqlRun.run_uuid)
         .where(
             SqlRun.lifecycle_stage == LifecycleStage.ACTIVE,
+            # One that is being written may not have its file yet.
+            SqlRun.status == RunStatus.to_string(RunStatus.FINISHED),
             model.key == _MODEL,
             model.value == candidate.model,
             version.key == _VERSION,

@@ -72,7 +72,12 @@ def read(text: bytes, candidate: Version, champion: Version | None) -> LiveCompa
     return LiveComparison(
         beside=_beside(sides[1], champion) + (f" Mode: {mode}." if mode else ""),
         period=" to ".join(_text(found[key]) for key in ("since", "until") if found.get(key)),
-        said=(*_sentences(found.get("said")), *_sentences([_mapping(found, "ratio").get("said")])),
+        # Whether traffic was shared as declared comes first: if not, nothing else means anything.
+        said=tuple(
+            dict.fromkeys(
+                [*_sentences([_mapping(found, "ratio").get("said")]), *_sentences(found.get("said"))]
+            )
+        ),
         metrics=tuple(_metric(row) for row in _list(found.get("metrics")) if isinstance(row, dict)),
         counts=tuple(
             (_text(name), _number(count)) for name, count in [*_mapping(found, "counts").items()][:_MOST_ROWS]
