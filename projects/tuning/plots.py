@@ -40,6 +40,8 @@ def draw_search(study: optuna.Study, metric: str) -> dict[str, Figure]:
             clip_on=False,
             label="a trial that was pruned",
         )
+        # What is placed on the axis does not stretch it, and the last trials may be pruned ones.
+        axes.set_xlim(-0.5, max(*numbers, *pruned) + 0.5)
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.legend(frameon=False)
     if len(np.unique(values)) < _LEAST_TO_COMPARE:
