@@ -11,6 +11,10 @@ class SettingsError(ServingError):
     """An endpoint is asked to run in a way that it cannot, or should not."""
 
 
+class RoutesError(ServingError):
+    """A routes file does not declare what it has to, or cannot be read."""
+
+
 class AddressError(ServingError):
     """An endpoint cannot listen where it is told to."""
 
