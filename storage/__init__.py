@@ -19,6 +19,7 @@ from storage.objects import Store
 from storage.once import VERSION, Written, find_written, stream_rows, write_once
 from storage.parts import Part, write_part
 from storage.settings import S3Settings, data_uri
+from storage.shared import Seen, SharedObject
 from storage.snapshot import ObjectVersion, Snapshot
 from storage.vacuum import STAGING, LiveFile, live_files, vacuum
 
@@ -35,6 +36,8 @@ __all__ = [
     "Part",
     "RowBatch",
     "S3Settings",
+    "Seen",
+    "SharedObject",
     "Snapshot",
     "StorageDeniedError",
     "StorageError",
