@@ -8,18 +8,16 @@ from __future__ import annotations
 
 import gc
 import math
-import subprocess
 import sys
-import time
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from gunicorn.app.base import BaseApplication
 from gunicorn.arbiter import Arbiter
 
+from serving.http.kept import Kept
 from serving.http.worker import EndpointWorker
-from serving.watching.logs import configure_gunicorn_logging, log
+from serving.watching.logs import configure_gunicorn_logging
 from serving.watching.tally import Tallies
 
 if TYPE_CHECKING:
@@ -31,7 +29,6 @@ if TYPE_CHECKING:
 
 # A worker whose event loop stood still for so long is killed and replaced.
 _HUNG_S = 60
-_AGAIN_S, _STOP_S = 2.0, 3.0
 
 
 @dataclass(frozen=True)
@@ -87,56 +84,26 @@ class _Endpoint(BaseApplication):  # type: ignore[misc]  # gunicorn ships no typ
 
     def run(self) -> None:
         settings = self.plan.settings
-        _Arbiter(self, None if settings.offline else _Follower(settings.models)).run()
+        follow = [sys.executable, "-m", "serving.following", *settings.models]
+        _Arbiter(self, [] if settings.offline else [Kept("follower", follow)]).run()
 
 
 class _Arbiter(Arbiter):  # type: ignore[misc]  # gunicorn ships no types
-    def __init__(self, application: _Endpoint, follower: _Follower | None) -> None:
-        self._follower = follower
+    def __init__(self, application: _Endpoint, kept: Sequence[Kept]) -> None:
+        self._kept = kept
         super().__init__(application)
 
     def manage_workers(self) -> None:
-        """Keep the follower alive, too; called each second."""
+        """Keep what runs beside them alive, too; called each second."""
         super().manage_workers()
-        if self._follower is not None:
-            self._follower.keep()
+        for each in self._kept:
+            each.keep()
 
     def stop(self, graceful: bool = True) -> None:  # noqa: FBT001, FBT002  # gunicorn's signature
-        """End the workers, then the follower."""
+        """End the workers, then what runs beside them."""
         super().stop(graceful)
-        if self._follower is not None:
-            self._follower.stop()
-
-
-class _Follower:
-    """The process that asks the registry. Without it the endpoint serves on what it has."""
-
-    def __init__(self, models: Sequence[str]) -> None:
-        self._command = [sys.executable, "-m", "serving.following", *models]
-        self._process: subprocess.Popen[bytes] | None = None
-        self._started_at = -_AGAIN_S
-
-    def keep(self) -> None:
-        """Start it if it does not run, but not again and again."""
-        if self._process is not None and self._process.poll() is None:
-            return
-        if time.monotonic() - self._started_at < _AGAIN_S:
-            return
-        if self._process is not None:
-            log("follower_ended", "error", code=self._process.returncode)
-        self._started_at = time.monotonic()
-        self._process = subprocess.Popen(self._command, stdin=subprocess.DEVNULL)
-
-    def stop(self) -> None:
-        """End it."""
-        if self._process is None:
-            return
-        with suppress(ProcessLookupError):
-            self._process.terminate()
-            try:
-                self._process.wait(_STOP_S)
-            except subprocess.TimeoutExpired:
-                self._process.kill()
+        for each in self._kept:
+            each.stop()
 
 
 def _give_slot(arbiter: Arbiter, worker: EndpointWorker) -> None:
