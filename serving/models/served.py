@@ -36,10 +36,19 @@ class Version:
 
 @dataclass(frozen=True)
 class Answer:
-    """The body of an answer, and how many rows it predicts."""
+    """The body of an answer, and how many rows it predicts; `predictions` are as the model returned them."""
 
     body: bytes
     rows: int
+    predictions: Any = None
+
+    def recorded(self) -> bytes:
+        """Return one float32 for each row, little endian; nothing where a row is answered by another thing."""
+        try:
+            found = np.asarray(self.predictions, dtype="<f4")
+        except (TypeError, ValueError):
+            return b""
+        return found.tobytes() if found.shape == (self.rows,) else b""
 
 
 @dataclass(frozen=True)
@@ -103,7 +112,7 @@ class BoosterModel:
         """Predict the rows, and explain them where that was asked for."""
         predictions = self.evaluator.predict(asked.matrix)
         explanations = self.explainer.explain(asked.matrix, self.signature) if asked.explain else None
-        return Answer(write_predictions(predictions, explanations), len(asked.matrix))
+        return Answer(write_predictions(predictions, explanations), len(asked.matrix), predictions)
 
 
 class Explainer:

@@ -116,7 +116,7 @@ class ThroughMlflow:
         said = json.loads(found.response)
         predictions = said.get("predictions") if isinstance(said, dict) else None
         rows = len(predictions) if isinstance(predictions, list) else 1
-        return Answer(orjson.dumps(said), rows)  # which has null for NaN, as JSON has to
+        return Answer(orjson.dumps(said), rows, predictions)  # which has null for NaN, as JSON has to
 
 
 class _Watched:
