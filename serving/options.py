@@ -85,5 +85,6 @@ _OPTIONS: tuple[tuple[str, Callable[[str], object], str], ...] = (
     ("read_timeout_s", _seconds, "for a request to arrive; then 408"),
     ("keep_alive_s", _seconds, "that a connection may be idle"),
     ("drain_delay_s", _seconds, "after SIGTERM, /ready says no for so long before the endpoint stops"),
+    ("routes", str, "the folder of routes files, MODEL.yaml with '_' for '-': who answers beside Production"),
     ("drain_s", _seconds, "for what is under way when the endpoint stops"),
 )

@@ -35,7 +35,7 @@ class Settings:
     `max_waiting` requests may wait for an answer; the next is answered 503 at once. `deadline_s` is how
     long an answer may take, `read_timeout_s` how long a request may take to arrive. On SIGTERM the
     endpoint says for `drain_delay_s` that it is not ready, then finishes within `drain_s`. `offline` is to
-    serve what the cache has, and ask no registry.
+    serve what the cache has, and ask no registry. `routes` is the folder of routes files.
     """
 
     models: tuple[str, ...]
@@ -58,6 +58,7 @@ class Settings:
     behind_proxy: bool = False
     lenient: bool = False
     offline: bool = False
+    routes: str = "serving"
 
     def __post_init__(self) -> None:
         for check in (self._check_models, self._check_numbers, self._check_who_may_ask):

@@ -10,6 +10,7 @@ import threading
 import time
 import traceback
 from concurrent.futures import ThreadPoolExecutor, wait
+from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from serving.following.events import Event
@@ -17,7 +18,6 @@ from serving.following.events import Event
 if TYPE_CHECKING:
     from collections.abc import Callable
     from concurrent.futures import Future
-    from pathlib import Path
 
     from serving.following.follower import Follower, Surroundings
     from serving.following.preparing import Prepared
@@ -176,6 +176,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("models", nargs="+", metavar="MODEL", help="a registered model")
     parser.add_argument("--once", action="store_true", help="ask once, and end when all is prepared")
+    parser.add_argument(
+        "--routes", type=Path, default=Path("serving"), metavar="DIR", help="the folder of routes files"
+    )
     parser.add_argument("--poll-s", type=_seconds, default=1.0, metavar="S", help="ask this often; 1")
     return parser
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from serving.http.gate import Gate
     from serving.http.heads import Doorkeeper
     from serving.http.pages import Page, Pages
+    from serving.http.routing import Routed, Routing
     from serving.http.stage import Stage
     from serving.models.served import Answer, ServedModel
     from serving.settings import Settings
@@ -126,15 +127,72 @@ class Application:
         served = standing.serves
         if served is None:
             raise rejections.not_ready(standing.name, standing.why_not)
-        body = await receive_body(receive, headers, self._settings.max_body_bytes, self._gate)
+        body = await self._receive(headers, receive, asker, scope)
+        arrived = time.perf_counter()
+        content_type = headers.get(b"content-type", b"").decode("latin-1")
+        routed = None
+        if standing.routing is not None:
+            routed = await self._route(standing.routing, headers, content_type, body, asker, scope)
+            served = routed.take(served)
+        try:
+            answer, parsed, arrived = await self._answer(served, content_type, body, asker, scope, arrived)
+        except Exception as error:
+            if routed is not None:
+                routed.fail(error)
+            raise
+        predicted = time.perf_counter()
+        head = [*self._head_of(model, served.version.number), (b"x-request-id", asker.request_id)]
+        if routed is not None:
+            head += routed.headers
+        if self.is_draining:
+            head.append((b"connection", b"close"))  # its client is to come back elsewhere
+        await _send(send, 200, head, answer.body)
+        if routed is not None:
+            routed.finish(answer, predicted)
+        total_s = time.perf_counter() - asker.began
+        steps_s = (arrived - asker.began, parsed - arrived, predicted - parsed, total_s)
+        self._tally.answered(model, 200, answer.rows, *steps_s)
+        if standing.serves is served:  # else it was swapped meanwhile, and the count is another version's
+            self._tally.predicted(model, answer.rows)
+
+    async def _receive(
+        self, headers: Mapping[bytes, bytes], receive: Receive, asker: _Asker, scope: Scope
+    ) -> bytes:
+        most = self._settings.max_body_bytes
+        body = await receive_body(receive, headers, most, self._gate)
         if scope.get(ADMITTED) is False:
             raise rejections.overloaded(self._gate.most_waiting)
         encoding = headers.get(b"content-encoding")
-        if encoding is not None:
-            most = self._settings.max_body_bytes
-            body = await self._aside.run(unzip, (body, encoding, most), asker.began, scope)
-        arrived = time.perf_counter()
-        content_type = headers.get(b"content-type", b"").decode("latin-1")
+        if encoding is None:
+            return body
+        return await self._aside.run(unzip, (body, encoding, most), asker.began, scope)
+
+    async def _route(
+        self,
+        routing: Routing,
+        headers: Mapping[bytes, bytes],
+        content_type: str,
+        body: bytes,
+        asker: _Asker,
+        scope: Scope,
+    ) -> Routed:
+        given = (headers, content_type, body)
+        if routing.reads_bodies and len(body) > _QUICK_BYTES:
+            entity = await self._aside.run(routing.entity_of, given, asker.began, scope)
+        else:
+            entity = routing.entity_of(*given)
+        return routing.pick(entity, content_type, body)
+
+    async def _answer(
+        self,
+        served: ServedModel,
+        content_type: str,
+        body: bytes,
+        asker: _Asker,
+        scope: Scope,
+        arrived: float,
+    ) -> tuple[Answer, float, float]:
+        """Return the answer, when its request was read, and when it was begun with."""
         given = (content_type, body, self._limits)
         if len(body) <= _LIGHT_BYTES:
             asked, parsed, answer = _between_two(served, given)
@@ -152,16 +210,7 @@ class Application:
             parsed, answer = time.perf_counter(), None
         if answer is None:
             answer = await self._aside.run(served.answer, (asked,), asker.began, scope)
-        predicted = time.perf_counter()
-        head = [*self._head_of(model, served.version.number), (b"x-request-id", asker.request_id)]
-        if self.is_draining:
-            head.append((b"connection", b"close"))  # its client is to come back elsewhere
-        await _send(send, 200, head, answer.body)
-        total_s = time.perf_counter() - asker.began
-        steps_s = (arrived - asker.began, parsed - arrived, predicted - parsed, total_s)
-        self._tally.answered(model, 200, answer.rows, *steps_s)
-        if standing.serves is served:  # else it was swapped meanwhile, and the count is another version's
-            self._tally.predicted(model, answer.rows)
+        return answer, parsed, arrived
 
     async def _look_up(self, scope: Scope, send: Send) -> None:
         request_id = b""

@@ -9,13 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 
+from serving.watching.arm_metrics import ArmMetrics, Routes
 from serving.watching.exposition import render
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from serving.http.describe import Describer
     from serving.http.stage import Stage, Standing
+    from serving.routing.published import Published
+    from serving.watching.arms import ArmTallies
     from serving.watching.tally import Tallies
 
     # Status, media type, body.
@@ -37,9 +40,16 @@ class Pages:
     """The pages of one worker, by their paths."""
 
     def __init__(
-        self, stage: Stage, tallies: Tallies, describer: Describer, *, is_draining: Callable[[], bool]
+        self,
+        stage: Stage,
+        tallies: Tallies,
+        arm_tallies: ArmTallies,
+        describer: Describer,
+        *,
+        is_draining: Callable[[], bool],
     ) -> None:
         self._stage, self._tallies, self._is_draining = stage, tallies, is_draining
+        self._arm_tallies = arm_tallies
         mlflow = version_of("mlflow").encode()
         alive = Route(lambda _: (_OK, _JSON, b"\n"), is_for_probes=True)
         self._routes = {
@@ -67,8 +77,19 @@ class Pages:
 
     def _metrics(self, accept: str) -> Page:
         views = {standing.name: standing.view for standing in self._stage.standings}
-        body, kind = render(self._tallies, views, time.time(), accept)
+        arms = [ArmMetrics(self._arm_tallies, self._routed())]
+        body, kind = render(self._tallies, views, time.time(), accept, arms)
         return _OK, kind, body
+
+    def _routed(self) -> list[Routes]:
+        found = []
+        for standing in self._stage.standings:
+            arms = standing.arms
+            if arms is not None and arms.published is not None:
+                found.append(Routes(standing.name, arms.published, arms.off))
+            else:
+                found.append(Routes(standing.name, None, {}))
+        return found
 
 
 def _standing(standing: Standing) -> dict[str, Any]:
@@ -93,4 +114,22 @@ def _standing(standing: Standing) -> dict[str, Any]:
             here = standing.refused.get(view.digest or "")
             if here is not None:
                 said["refused"] = {"version": view.version, "why": here[0]}
+    if standing.arms is not None and standing.arms.published is not None:
+        said["routes"] = _routes(standing.arms.published, standing.arms.off)
     return said
+
+
+def _routes(published: Published, off: Mapping[str, str]) -> dict[str, Any]:
+    return {
+        "problem": published.problem,
+        "arms": [
+            {
+                "arm": view.arm,
+                "mode": view.mode,
+                "version": view.version,
+                "percent": view.percent,
+                "idle": view.idle or off.get(view.arm),
+            }
+            for view in published.arms
+        ],
+    }

@@ -10,20 +10,24 @@ import gc
 import math
 import sys
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gunicorn.app.base import BaseApplication
 from gunicorn.arbiter import Arbiter
 
 from serving.http.kept import Kept
+from serving.http.shadow_queues import ShadowQueue, make_queues
+from serving.http.shadows import Shadows
 from serving.http.worker import EndpointWorker
+from serving.routing.published import Places
+from serving.watching.arms import ArmTallies
 from serving.watching.logs import configure_gunicorn_logging
 from serving.watching.tally import Tallies
 
 if TYPE_CHECKING:
     import socket
     from collections.abc import Sequence
-    from pathlib import Path
 
     from serving.settings import Settings
 
@@ -33,12 +37,18 @@ _HUNG_S = 60
 
 @dataclass(frozen=True)
 class Plan:
-    """What all processes of an endpoint share: settings, where the views lie, counts, and the socket."""
+    """What all processes of an endpoint share: settings, where views and routes lie, counts, and sockets.
+
+    `queues` has one for each slot of each model.
+    """
 
     settings: Settings
     views: tuple[Path, ...]
     tallies: Tallies
     listener: socket.socket
+    routes: tuple[Places, ...]
+    arm_tallies: ArmTallies
+    queues: tuple[tuple[ShadowQueue, ...], ...]
 
     @classmethod
     def of(cls, settings: Settings, views: Sequence[Path], listener: socket.socket) -> Plan:
@@ -46,7 +56,16 @@ class Plan:
         tallies = Tallies.create(2 * settings.workers, settings.models)
         # Port 0 was whichever is free; the settings of a plan name the one that it became.
         settings = replace(settings, port=listener.getsockname()[1])
-        return cls(settings, tuple(views), tallies, listener)
+        models = len(settings.models)
+        return cls(
+            settings,
+            tuple(views),
+            tallies,
+            listener,
+            tuple(Places.of(view, Path(settings.routes)) for view in views),
+            ArmTallies.create(tallies.workers, models),
+            make_queues(models),
+        )
 
 
 def run(plan: Plan) -> None:
@@ -84,12 +103,13 @@ class _Endpoint(BaseApplication):  # type: ignore[misc]  # gunicorn ships no typ
 
     def run(self) -> None:
         settings = self.plan.settings
-        follow = [sys.executable, "-m", "serving.following", *settings.models]
-        _Arbiter(self, [] if settings.offline else [Kept("follower", follow)]).run()
+        follow = [sys.executable, "-m", "serving.following", *settings.models, "--routes", settings.routes]
+        kept = [] if settings.offline else [Kept("follower", follow)]
+        _Arbiter(self, [*kept, *(Shadows(self.plan, number) for number in range(len(settings.models)))]).run()
 
 
 class _Arbiter(Arbiter):  # type: ignore[misc]  # gunicorn ships no types
-    def __init__(self, application: _Endpoint, kept: Sequence[Kept]) -> None:
+    def __init__(self, application: _Endpoint, kept: Sequence[Kept | Shadows]) -> None:
         self._kept = kept
         super().__init__(application)
 

@@ -20,6 +20,8 @@ from serving.watching.logs import log
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from serving.http.arms import Arms
+    from serving.http.routing import Routing
     from serving.models.served import ServedModel
     from serving.watching.tally import WorkerTally
 
@@ -40,6 +42,8 @@ class Standing:
     view: View | None = None
     stamp: tuple[int, int] | None = None
     refused: dict[str, tuple[str, float]] = field(default_factory=dict)
+    arms: Arms | None = None
+    routing: Routing | None = None
 
     @property
     def why_not(self) -> str:
@@ -55,9 +59,17 @@ class Stage:
     """The models of one worker. Its event loop swaps them; a request keeps the one that it began with."""
 
     def __init__(
-        self, names: Sequence[str], paths: Sequence[Path], tally: WorkerTally, *, lenient: bool = False
+        self,
+        names: Sequence[str],
+        paths: Sequence[Path],
+        tally: WorkerTally,
+        arms: Sequence[Arms] = (),
+        *,
+        lenient: bool = False,
     ) -> None:
         self.standings = tuple(Standing(n, p) for n, p in zip(names, paths, strict=True))
+        for standing, each in zip(self.standings, arms, strict=False):
+            standing.arms = each
         self._tally, self._lenient = tally, lenient
 
     @property
@@ -79,6 +91,11 @@ class Stage:
                 await self._look(number, standing)
 
     async def _look(self, number: int, standing: Standing) -> None:
+        await self._look_at_view(number, standing)
+        if standing.arms is not None and await standing.arms.look():
+            standing.routing = standing.arms.routing
+
+    async def _look_at_view(self, number: int, standing: Standing) -> None:
         try:
             status = standing.path.stat()
         except OSError:

@@ -6,6 +6,7 @@ import asyncio
 import signal
 import sys
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from uvicorn.server import Server
 from uvicorn_worker import UvicornWorker
 
 from serving.http.app import Application
+from serving.http.arms import Arms
 from serving.http.aside import Aside
 from serving.http.describe import Describer
 from serving.http.gate import Gate
@@ -58,10 +60,22 @@ class EndpointWorker(UvicornWorker):  # type: ignore[misc]  # uvicorn-worker shi
         tally = plan.tallies.worker(self.slot)
         count_drops(tally.line_dropped)
         gate = Gate(plan.settings.max_waiting, plan.settings.max_held_bytes)
-        stage = Stage(plan.settings.models, plan.views, tally, lenient=plan.settings.lenient)
+        arms = [
+            Arms(
+                name,
+                plan.routes[number],
+                partial(plan.arm_tallies.cells, self.slot, number),
+                plan.queues[number],
+                lenient=plan.settings.lenient,
+            )
+            for number, name in enumerate(plan.settings.models)
+        ]
+        stage = Stage(plan.settings.models, plan.views, tally, arms, lenient=plan.settings.lenient)
         aside = Aside(plan.settings.threads, plan.settings.deadline_s, gate)
         describer = Describer(plan.settings)
-        pages = Pages(stage, plan.tallies, describer, is_draining=lambda: application.is_draining)
+        pages = Pages(
+            stage, plan.tallies, plan.arm_tallies, describer, is_draining=lambda: application.is_draining
+        )
         token = plan.settings.token.encode() if plan.settings.token else None
         doorkeeper = Doorkeeper(plan.settings.hosts, token)
         application = Application(plan.settings, stage, doorkeeper, gate, aside, tally, pages)
@@ -73,6 +87,8 @@ class EndpointWorker(UvicornWorker):  # type: ignore[misc]  # uvicorn-worker shi
             log("worker_ready", ready=stage.is_ready, slot=self.slot)
             await server.serve(sockets=self.sockets)
         aside.close()
+        for each in arms:
+            each.close()
         if not server.started:
             sys.exit(_BOOT_ERROR)
 

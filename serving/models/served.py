@@ -43,7 +43,7 @@ class Answer:
     predictions: Any = None
 
     def recorded(self) -> bytes:
-        """Return one float32 for each row, little endian; nothing where a row is answered by another thing."""
+        """Return one float32 for each row, little endian; nothing where a row has several, or another."""
         try:
             found = np.asarray(self.predictions, dtype="<f4")
         except (TypeError, ValueError):

@@ -26,8 +26,8 @@ _JSON, _CSV = "application/json", "text/csv"
 def entity_of(key: EntityKey, headers: Mapping[bytes, bytes], content_type: str, body: bytes) -> bytes | None:
     """Return the entity of a request as UTF-8; None where it names none, or rows name several.
 
-    A number is the same entity however JSON or Parquet have it (5, 5.0). Raises nothing: whether a body can be read is
-    for the version to say that answers it.
+    A number is the same entity however JSON or Parquet have it (5, 5.0). Raises nothing: whether a body can
+    be read is for the version to say that answers it.
     """
     if key.header is not None:
         found = headers.get(key.header.encode())

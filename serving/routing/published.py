@@ -64,7 +64,8 @@ class ArmView:
     """A challenger as the follower has it. `idle` is why it gets no traffic; None: it may have it.
 
     Where `idle` is None, the artifact is there, verified and tried. `step` and `since` (epoch seconds) are
-    where the ramp of a canary is, `percent` what it and an `ab` arm get.
+    where the ramp of a canary is, `percent` what it and an `ab` arm get; `approved_at` is when they were let
+    answer clients (ISO 8601).
     """
 
     arm: str
@@ -79,6 +80,7 @@ class ArmView:
     step: int | None = None
     since: float | None = None
     guards: Guards | None = None
+    approved_at: str | None = None
 
 
 @dataclass(frozen=True)

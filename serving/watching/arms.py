@@ -23,9 +23,9 @@ CHAMPION_SLOT = 0
 SLOTS = 1 + 8
 
 _FLOAT64_BYTES = 8
-_ARM, _REQUESTS, _ERRORS, _DROPS, _NO_ENTITY, _SECONDS = range(6)
-_BUCKETS_FROM = 6
-_CELLS = 6 + len(BOUNDS_S) + 1
+_ARM, _REQUESTS, _ERRORS, _DROPS, _NO_ENTITY, _UNRECORDED, _SECONDS = range(7)
+_BUCKETS_FROM = 7
+_CELLS = _BUCKETS_FROM + len(BOUNDS_S) + 1
 # Two arms with the same number would have to be in the same place one after the other.
 _NAME_BYTES = 6
 
@@ -38,6 +38,7 @@ class ArmCounts:
     errors: float
     drops: float
     no_entity: float
+    unrecorded: float
     seconds: float
     buckets: tuple[float, ...]
 
@@ -80,6 +81,7 @@ class ArmTallies:
                 errors=total[_ERRORS],
                 drops=total[_DROPS],
                 no_entity=total[_NO_ENTITY],
+                unrecorded=total[_UNRECORDED],
                 seconds=total[_SECONDS],
                 buckets=tuple(total[_BUCKETS_FROM:]),
             )
@@ -119,6 +121,10 @@ class ArmTally:
     def without_entity(self) -> None:
         """Count a request that did not say what it is about."""
         self._cells[_NO_ENTITY] += 1
+
+    def unrecorded(self) -> None:
+        """Count an exposure for which the spool had no room."""
+        self._cells[_UNRECORDED] += 1
 
 
 def _number_of(arm: str) -> float:

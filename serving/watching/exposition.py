@@ -16,14 +16,14 @@ from serving.watching import layout, versions
 from serving.watching.layout import BOUNDS_S, STATUSES, STEPS, Reason
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from prometheus_client.metrics_core import Metric
 
     from serving.watching.tally import Tallies
 
-_PREFIX = "greenroom_serving_"
-_BOUNDS = [*map(str, BOUNDS_S), "+Inf"]
+PREFIX = "greenroom_serving_"
+BOUNDS = [*map(str, BOUNDS_S), "+Inf"]
 
 
 class Refused(Protocol):
@@ -47,15 +47,21 @@ class Followed(Protocol):
 
 
 def render(
-    tallies: Tallies, views: Mapping[str, Followed | None], now: float, accept: str | None = None
+    tallies: Tallies,
+    views: Mapping[str, Followed | None],
+    now: float,
+    accept: str | None = None,
+    others: Iterable[Collector] = (),
 ) -> tuple[bytes, str]:
     """Write all metrics; returns the body and its content type.
 
     `views` has what is known of each model (None: nothing yet), `now` is in seconds of the epoch, `accept` is
-    the header of that name.
+    the header of that name, `others` what else is counted.
     """
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_Metrics(tallies, views, now))
+    for other in others:
+        registry.register(other)
     # Not the library's own choice by the header: that raises on a version that is no number.
     if "application/openmetrics-text" in (accept or "").lower():
         body: bytes = openmetrics.generate_latest(registry)  # type: ignore[no-untyped-call]
@@ -87,32 +93,32 @@ class _Metrics(Collector):
         yield from self._followed()
 
     def _requests(self) -> Iterator[Metric]:
-        requests = _counter("requests_total", "Answered requests, by HTTP status.", "model", "status")
-        rows = _counter("rows_total", "Rows of answered requests.", "model")
+        requests = counter("requests_total", "Answered requests, by HTTP status.", "model", "status")
+        rows = counter("rows_total", "Rows of answered requests.", "model")
         for name, block in self._blocks:
             for number, status in enumerate((*STATUSES, "other")):
                 requests.add_metric((name, str(status)), self._sums[block + layout.STATUSES_FROM + number])
             rows.add_metric((name,), self._sums[block + layout.ROWS])
-        rejections = _counter("rejections_total", "Requests not answered with predictions.", "reason")
+        rejections = counter("rejections_total", "Requests not answered with predictions.", "reason")
         for number, reason in enumerate(Reason):
             rejections.add_metric((reason,), self._sums[layout.REASONS_FROM + number])
         yield from (requests, rows, rejections)
 
     def _steps(self) -> Metric:
         steps = HistogramMetricFamily(
-            _PREFIX + "step_seconds",
+            PREFIX + "step_seconds",
             "Seconds that a step of a request took: read (receive the body), parse, predict, and total.",
             labels=("model", "step"),
         )
         for model, (name, _) in enumerate(self._blocks):
             for number, step in enumerate(STEPS):
                 first = self._layout.buckets(model, number)
-                counts = accumulate(self._sums[first : first + len(_BOUNDS)])
-                steps.add_metric((name, step), list(zip(_BOUNDS, counts, strict=True)), self._sums[first - 1])
+                counts = accumulate(self._sums[first : first + len(BOUNDS)])
+                steps.add_metric((name, step), list(zip(BOUNDS, counts, strict=True)), self._sums[first - 1])
         return steps
 
     def _predictions(self) -> Metric:
-        family = _counter(
+        family = counter(
             "predictions_total",
             "Predicted rows, by model version; 'older' below those named.",
             "model",
@@ -128,13 +134,13 @@ class _Metrics(Collector):
     def _workers(self) -> Iterator[Metric]:
         yield _gauge_of("workers", "Workers that run.", self._sums[layout.RUNNING])
         yield _gauge_of("in_flight_requests", "Requests being worked on.", self._sums[layout.IN_FLIGHT])
-        dropped = _counter("log_lines_dropped_total", "Log lines that could not be written.")
+        dropped = counter("log_lines_dropped_total", "Log lines that could not be written.")
         dropped.add_metric((), self._sums[layout.LINES_DROPPED])
-        served = _gauge("model_version", "Version that a worker serves; 0: none.", "model", "worker")
-        since = _gauge(
+        served = gauge("model_version", "Version that a worker serves; 0: none.", "model", "worker")
+        since = gauge(
             "model_loaded_timestamp_seconds", "When a worker loaded that version, epoch.", "model", "worker"
         )
-        failures = _counter("load_failures_total", "Versions that a worker could not load.", "model")
+        failures = counter("load_failures_total", "Versions that a worker could not load.", "model")
         for name, block in self._blocks:
             failures.add_metric((name,), self._sums[block + layout.REFUSED])
             for slot, row in enumerate(self._rows):
@@ -144,10 +150,10 @@ class _Metrics(Collector):
         yield from (dropped, served, since, failures)
 
     def _followed(self) -> Iterator[Metric]:
-        version = _gauge("followed_version", "Version that workers are told to serve; 0: none.", "model")
-        reachable = _gauge("registry_reachable", "Whether the registry answered when last asked.", "model")
-        age = _gauge("registry_view_age_seconds", "Seconds since the registry last answered.", "model")
-        refused = _gauge(
+        version = gauge("followed_version", "Version that workers are told to serve; 0: none.", "model")
+        reachable = gauge("registry_reachable", "Whether the registry answered when last asked.", "model")
+        age = gauge("registry_view_age_seconds", "Seconds since the registry last answered.", "model")
+        refused = gauge(
             "version_refused", "1 while a version that should be served is refused.", "model", "version"
         )
         for name, view in self._views.items():
@@ -161,13 +167,15 @@ class _Metrics(Collector):
         yield from (version, reachable, age, refused)
 
 
-def _counter(name: str, about: str, *labels: str) -> CounterMetricFamily:
-    return CounterMetricFamily(_PREFIX + name, about, labels=labels)
+def counter(name: str, about: str, *labels: str) -> CounterMetricFamily:
+    """Make a family of counters."""
+    return CounterMetricFamily(PREFIX + name, about, labels=labels)
 
 
-def _gauge(name: str, about: str, *labels: str) -> GaugeMetricFamily:
-    return GaugeMetricFamily(_PREFIX + name, about, labels=labels)
+def gauge(name: str, about: str, *labels: str) -> GaugeMetricFamily:
+    """Make a family of gauges."""
+    return GaugeMetricFamily(PREFIX + name, about, labels=labels)
 
 
 def _gauge_of(name: str, about: str, value: float) -> GaugeMetricFamily:
-    return GaugeMetricFamily(_PREFIX + name, about, value)
+    return GaugeMetricFamily(PREFIX + name, about, value)

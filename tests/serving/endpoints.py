@@ -58,7 +58,8 @@ class Endpoint:
         """The processes that answer: the arbiter's forks, not the follower."""
         children = psutil.Process(self.process.pid).children()
         alive = [c for c in children if c.status() != psutil.STATUS_ZOMBIE]
-        return [c for c in alive if "serving.following" not in c.cmdline()]
+        beside = {"serving.following", "serving.shadowing"}
+        return [c for c in alive if not beside & set(c.cmdline())]
 
     def metrics(self) -> dict[str, float]:
         """Every sample of `/metrics` by its name with labels, as it is written."""
