@@ -10,6 +10,7 @@ import threading
 import time
 import traceback
 from concurrent.futures import ThreadPoolExecutor, wait
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from serving.following.follower import Follower, Surroundings
     from serving.following.preparing import Prepared
+    from serving.following.router import Router
 
 _EXAMPLES = """examples:
   python -m serving.following flight-delay
@@ -35,6 +37,7 @@ settings are environment variables: docs/settings.md"""
 
 _LOOK_S = 0.5
 _OFTEN_S, _SELDOM_S = 0.1, 5.0
+_ROUTE_S = 2.0
 _ENDS = (signal.SIGTERM, signal.SIGINT)
 
 
@@ -57,10 +60,11 @@ def main(arguments: list[str] | None = None) -> int:
     from serving.following.follower import Follower
 
     wake = threading.Event()
-    with ThreadPoolExecutor(len(options.models) + 2) as pool:
+    with ThreadPoolExecutor(2 * len(options.models) + 2) as pool:
         try:
             at = _surroundings(pool, wake)
             followers = [Follower(model, at) for model in dict.fromkeys(options.models)]
+            routers = [] if options.once else _routers(options, at)
         except ServingError as error:
             return _fail(error, 2)
         except RegistryError as error:
@@ -68,6 +72,9 @@ def main(arguments: list[str] | None = None) -> int:
         if options.once:
             return _once(followers)
         _tell(Event("info", "following", None, {"models": [f.model for f in followers]}))
+        for router in routers:
+            # Beside the asking: what S3 takes for an answer is not to keep a rollback from being seen.
+            threading.Thread(target=_keep_routing, args=(router,), daemon=True).start()
         try:
             _keep_asking(followers, options.poll_s, wake)
         except Exception:  # noqa: BLE001  # a fault of ours: who started this starts it again
@@ -82,6 +89,36 @@ def _keep_asking(followers: list[Follower], poll_s: float, wake: threading.Event
             follower.step()
         wake.wait(poll_s)
         wake.clear()
+
+
+def _keep_routing(router: Router) -> NoReturn:
+    try:
+        while True:
+            router.step()
+            time.sleep(_ROUTE_S)
+    except Exception:  # noqa: BLE001  # as above
+        traceback.print_exc()
+        os._exit(1)
+
+
+def _routers(options: argparse.Namespace, at: Surroundings) -> list[Router]:
+    from serving.following.router import Router, RoutesPlace
+    from serving.following.view import view_path
+    from serving.routing.published import Places
+    from storage import S3Settings, SharedObject, Store, data_uri
+
+    @cache
+    def store() -> Store:
+        return Store.connect(S3Settings.from_environment(os.environ))
+
+    def open_shared(location: str) -> SharedObject:
+        return SharedObject(store(), data_uri(location, os.environ))
+
+    found = []
+    for model in dict.fromkeys(options.models):
+        places = Places.of(view_path(at.registry.cache, at.registry.uri, model), options.routes)
+        found.append(Router(model, at, RoutesPlace(options.routes, places, open_shared)))
+    return found
 
 
 def _surroundings(pool: ThreadPoolExecutor, wake: threading.Event) -> Surroundings:

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 from registry import resolve
 from registry.errors import NothingOnStageError, RegistryError, UnknownVersionError
-from serving.errors import ServingError
 from serving.following.events import Event, differences
 from serving.following.preparing import Prepared, prepare, why_unsound
 from serving.following.view import Refused, View, read_view, view_path, write_view
+from serving.following.why import why
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -166,7 +166,7 @@ class Follower:
         times = before.times + 1 if before and _same(before.version, wanted) else 1
         pause = min(_AGAIN_S * 2 ** (times - 1), _AGAIN_AT_MOST_S)
         self._refusal = _Refusal(wanted, times, self._at.monotonic() + pause)
-        return replace(seen, refused=Refused(wanted.version, wanted.digest, _why(wanted, error)))
+        return replace(seen, refused=Refused(wanted.version, wanted.digest, why(wanted, error)))
 
     def _nothing(self, problem: str | None, seen_at: float | None = None) -> View:
         return View(
@@ -218,12 +218,3 @@ def _same(one: ModelVersion, other: ModelVersion) -> bool:
 
 def _passed(folder: Path, what: str, kind: str) -> None:
     """Stand in for the trial of bytes that have passed it."""
-
-
-def _why(wanted: ModelVersion, error: BaseException) -> str:
-    if isinstance(error, RegistryError | ServingError):
-        return str(error)
-    return (
-        f"{wanted.name} version {wanted.version} could not be made ready:"
-        f" {type(error).__name__}: {' '.join(str(error).split()):.300}"
-    )
