@@ -14,7 +14,7 @@ export MLFLOW_DISABLE_TELEMETRY := true
 export DO_NOT_TRACK := true
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help setup demo up down env clean-state test test-exhaustive check format bench-registry bench-coverage bench-verdicts bench-training bench-reference bench-batch bench-serving bench-storms lock
+.PHONY: help setup demo up down env clean-state test test-exhaustive check format bench-registry bench-coverage bench-verdicts bench-training bench-reference bench-batch bench-serving bench-storms bench-shadows lock
 
 help:  ## This list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/; s/\$$\$$/$$/g' | expand -t 18
@@ -95,6 +95,9 @@ bench-serving: .venv/.ready .venv-serving-peers/.ready  ## The latency of the en
 
 bench-storms: .venv/.ready  ## The endpoint while versions change, under a crowd, and when a worker dies
 	@$(BIN)/python -m benchmarks storms
+
+bench-shadows: .venv/.ready  ## The latency of the champion, beside a shadow that works, sleeps or dies
+	@$(BIN)/python -m benchmarks shadows
 
 bench-reference: .venv/.ready  ## The AUC of our trainer, beside a published one on the same flights
 	@$(BIN)/python -m benchmarks reference

@@ -22,6 +22,7 @@ _EXAMPLES = """examples:
   python -m benchmarks batch --millions 1 --rounds 1 --growth 1 3
   python -m benchmarks serving --seconds 1 --rounds 1 --without mlflow_2
   python -m benchmarks storms --seconds 20 --reign 4
+  python -m benchmarks shadows --rounds 4 --seconds 2
 
 exit codes: 0 measured, 1 failed or a promise was broken, 2 usage, 75 try again, 130 interrupted"""
 
@@ -175,6 +176,22 @@ def _storms(options: argparse.Namespace) -> int:
     return 1 if broken(found) else 0
 
 
+def _shadows(options: argparse.Namespace) -> int:
+    from benchmarks.serving_load import UnexpectedAnswerError
+    from benchmarks.shadows import run
+    from benchmarks.shadows_figures import as_json, broken, print_table
+
+    try:
+        with _progress(options.rounds) as notify:
+            found = run(options.rounds, options.seconds, notify)
+    except UnexpectedAnswerError as error:
+        return _fail(error, 1)
+    if not options.json:
+        print_table(found)
+    print(as_json(found))
+    return 1 if broken(found) else 0
+
+
 @contextmanager
 def _progress(steps: int, first: str = "starting servers") -> Iterator[Callable[[str], None]]:
     """Show a bar on a terminal; in a pipe nothing."""
@@ -316,6 +333,13 @@ def _parser() -> argparse.ArgumentParser:
     storms.add_argument("--reign", type=_storm_seconds, default=10, help="seconds of a version (default: 10)")
     storms.add_argument("--json", action="store_true", help="print the JSON object only")
     storms.set_defaults(run=_storms)
+    shadows = names.add_parser(
+        "shadows", allow_abbrev=False, help="the champion beside a shadow that works, sleeps or dies"
+    )
+    shadows.add_argument("--rounds", type=_positive, default=12, help="of all ways in turn (default: 12)")
+    shadows.add_argument("--seconds", type=_storm_seconds, default=4, help="of each way (default: 4)")
+    shadows.add_argument("--json", action="store_true", help="print the JSON object only")
+    shadows.set_defaults(run=_shadows)
     return parser
 
 

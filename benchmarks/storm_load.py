@@ -37,7 +37,7 @@ def main() -> None:
 def heard(
     done: list[tuple[float, float, int, bytes]], answers: dict[str, list[list[float]]]
 ) -> dict[str, Any]:
-    """Say how many answers had which status and version, how many were wrong, and what the accepted took."""
+    """Say how many answers had which status and version, how many were wrong, and what each accepted took."""
     statuses: Counter[str] = Counter()
     versions: Counter[str] = Counter()
     wrong, took_ms = 0, []
@@ -60,6 +60,7 @@ def heard(
         "p50_ms": float(p50),
         "p99_ms": float(p99),
         "max_ms": max(took_ms, default=0.0),
+        "took_ms": [round(each, 3) for each in took_ms],
     }
 
 

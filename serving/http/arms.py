@@ -60,8 +60,8 @@ class Arms:
         self._stamp: object = None
         self._breaches: dict[str, str] = {}
         self._watch: tuple[object, Watch | None] = None, None
-        self._loaded: dict[str, ServedModel] = {}
-        self._refused: dict[str, tuple[str, float]] = {}
+        self._loaded: dict[Version, ServedModel] = {}
+        self._refused: dict[Version, tuple[str, float]] = {}
         self._spool: Spool | None = None
         prefix, number = os.urandom(10).hex(), count(1)
         self._next_id = lambda: f"{prefix}-{next(number):x}"
@@ -117,21 +117,27 @@ class Arms:
 
     async def _load(self, published: Published) -> dict[str, str]:
         """Load what is not loaded yet; return why which arm could not be."""
-        wanted = {v.digest: v for v in published.arms if v.idle is None and v.mode != "shadow" and v.digest}
-        self._loaded = {digest: served for digest, served in self._loaded.items() if digest in wanted}
-        self._refused = {digest: refused for digest, refused in self._refused.items() if digest in wanted}
+        wanted = {
+            self._version_of(view): view
+            for view in published.arms
+            if view.idle is None and view.mode != "shadow"
+        }
+        self._loaded = {version: served for version, served in self._loaded.items() if version in wanted}
+        self._refused = {version: refused for version, refused in self._refused.items() if version in wanted}
         failed = {}
-        for digest, view in wanted.items():
-            why, at = self._refused.get(digest, ("", -_TRY_AGAIN_S))
-            if digest not in self._loaded and time.monotonic() - at >= _TRY_AGAIN_S:
-                why = await self._load_one(digest, view)
-            if digest not in self._loaded:
+        for version, view in wanted.items():
+            why, at = self._refused.get(version, ("", -_TRY_AGAIN_S))
+            if version not in self._loaded and time.monotonic() - at >= _TRY_AGAIN_S:
+                why = await self._load_one(version, view)
+            if version not in self._loaded:
                 failed[view.arm] = why
         return failed
 
-    async def _load_one(self, digest: str, view: ArmView) -> str:
-        assert view.version is not None  # noqa: S101  # as `read_published` checks
-        version = Version(self._model, view.version, digest)
+    def _version_of(self, view: ArmView) -> Version:
+        assert view.version is not None and view.digest is not None  # noqa: S101, PT018  # as it was read
+        return Version(self._model, view.version, view.digest)
+
+    async def _load_one(self, version: Version, view: ArmView) -> str:
         load = partial(
             load_model,
             Path(view.folder or ""),
@@ -141,13 +147,13 @@ class Arms:
             lenient=self._lenient,
         )
         try:
-            self._loaded[digest] = await asyncio.to_thread(load)
+            self._loaded[version] = await asyncio.to_thread(load)
         except (ArtifactError, OSError) as error:
-            self._refused[digest] = (str(error), time.monotonic())
+            self._refused[version] = (str(error), time.monotonic())
             log("arm_refused", "error", model=self._model, arm=view.arm, version=view.version, why=str(error))
             return str(error)
-        self._refused.pop(digest, None)
-        log("arm_loaded", model=self._model, arm=view.arm, version=view.version, digest=digest)
+        self._refused.pop(version, None)
+        log("arm_loaded", model=self._model, arm=view.arm, version=view.version, digest=view.digest)
         gc.collect()
         gc.freeze()  # as the stage does with what it loads
         return ""
@@ -164,12 +170,12 @@ class Arms:
         arms, shadows = {}, []
         for slot, view in enumerate(published.arms, CHAMPION_SLOT + 1):
             tally = self._tally(slot, view.arm)
-            if view.idle is not None or view.digest is None or view.arm in self.off:
+            if view.idle is not None or view.arm in self.off:
                 continue
             if view.mode == "shadow":
-                shadows.append(Shadow(view.arm, view.digest, self._queues[slot], tally))
+                shadows.append(Shadow(view.arm, self._version_of(view).digest, self._queues[slot], tally))
             else:
-                arms[view.arm] = Arm(view.arm, view.mode, tally, self._loaded[view.digest])
+                arms[view.arm] = Arm(view.arm, view.mode, tally, self._loaded[self._version_of(view)])
         spool = self._spool if published.record is not None else None
         return Routing(published, champion, arms, tuple(shadows), self._next_id, spool)
 

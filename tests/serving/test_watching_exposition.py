@@ -16,7 +16,10 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as read_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as read_text
 
+from serving.routing.published import ArmView, Published
 from serving.watching import Reason, Tallies
+from serving.watching.arm_metrics import ArmMetrics, Routes
+from serving.watching.arms import ArmTallies
 from serving.watching.exposition import render
 
 PREFIX = "greenroom_serving_"
@@ -146,7 +149,9 @@ def test_every_reason_and_every_label_is_there_from_the_start() -> None:
 
 
 def rendered_names() -> set[str]:
-    return {sample.name for family in families() for sample in family.samples}
+    routes = [Routes("flights", Published("flights", (ArmView("later", "ab", idle="none is approved"),)), {})]
+    arms = ArmMetrics(ArmTallies.create(1, 1), routes).collect()
+    return {sample.name for family in (*families(), *arms) for sample in family.samples}
 
 
 def test_the_dashboard_asks_for_what_is_rendered_and_is_what_grafana_reads() -> None:
