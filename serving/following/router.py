@@ -65,7 +65,8 @@ class Router:
         self.published = read_published(place.places.published) or Published(model)
         self._is_written = True
         formats = at.registry.formats
-        self._held = {v.arm: v for v in self.published.arms if v.idle is None and is_sound(v, formats)}
+        # One that is stopped has its artifact, too: whether it still is, the shared object says.
+        self._held = {v.arm: replace(v, idle=None) for v in self.published.arms if is_sound(v, formats)}
 
     def step(self) -> Published:
         """Look once, and publish what follows. Raises nothing that files, S3 or the registry can cause."""
