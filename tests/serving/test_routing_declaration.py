@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import yaml
+from commands import REPOSITORY
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -46,6 +47,13 @@ def test_a_whole_file_is_read() -> None:
     assert routes.outcomes == Outcomes("flight_delay/outcomes", "flight_id", "arr_delay", 15.0)
     assert routes.state_location == "flight_delay/routes-state-flight-delay.json"
     assert routes_file("flight-delay") == "flight_delay.yaml"
+
+
+def test_what_the_docs_show_is_a_routes_file() -> None:
+    page = (REPOSITORY / "docs" / "serving.md").read_text()
+    shown = page.partition("## Challengers")[2].partition("```yaml\n")[2].partition("```")[0]
+    routes = parse_routes(shown, "flight-delay", "docs/serving.md")
+    assert [each.mode for each in routes.challengers] == ["shadow", "ab", "canary"]
 
 
 def test_a_file_may_say_as_little_as_whose_it_is() -> None:
