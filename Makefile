@@ -97,7 +97,7 @@ bench-storms: .venv/.ready  ## The endpoint while versions change, under a crowd
 	@$(BIN)/python -m benchmarks storms
 
 bench-shadows: .venv/.ready  ## The latency of the champion, beside a shadow that works, sleeps or dies
-	@$(BIN)/python -m benchmarks shadows
+	@OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks shadows
 
 bench-reference: .venv/.ready  ## The AUC of our trainer, beside a published one on the same flights
 	@$(BIN)/python -m benchmarks reference
