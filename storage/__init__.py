@@ -1,5 +1,6 @@
 """S3 objects and Delta tables: list, stream, snapshot, commit. Knows nothing of models or checks."""
 
+from storage.append import append_rows, last_appended
 from storage.columns import file_columns, first_rows
 from storage.commit import commit_parts, count_commits
 from storage.csv_rows import BrokenRow, RowBatch
@@ -45,12 +46,14 @@ __all__ = [
     "Store",
     "UnreadableFileError",
     "Written",
+    "append_rows",
     "commit_parts",
     "count_commits",
     "data_uri",
     "file_columns",
     "find_written",
     "first_rows",
+    "last_appended",
     "live_columns",
     "live_files",
     "read_rows",
