@@ -113,7 +113,7 @@ def _from_text(said: str, text: str) -> StorageError:
         "table already exists": (CommitConflictError, "there is a table already"),
         "error sending request": (StorageUnavailableError, "S3 does not answer; try again"),
         "response body error": (StorageUnavailableError, "S3's answer broke off; try again"),
-        "after 10 retries": (StorageUnavailableError, "S3 does not answer; try again"),
+        "max_retries": (StorageUnavailableError, "S3 does not answer; try again"),
     }
     for mark, (kind, sentence) in marks.items():
         if mark in text:

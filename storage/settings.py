@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 class S3Settings:
     """Connection to one S3 service. Without an endpoint it is AWS itself.
 
-    Without keys, boto3's and deltalake's own chains (profile, instance role, …) apply.
+    Without keys, boto3's and deltalake's own chains (profile, instance role, …) apply. `delta_retries` is how
+    often deltalake asks again (ten times by itself, which takes it a quarter of a minute).
     """
 
     endpoint: str | None = None
@@ -23,6 +24,7 @@ class S3Settings:
     access_key_id: str | None = None
     secret_access_key: str | None = field(default=None, repr=False)
     session_token: str | None = field(default=None, repr=False)
+    delta_retries: int | None = None
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> S3Settings:
@@ -47,6 +49,8 @@ class S3Settings:
             options["AWS_SECRET_ACCESS_KEY"] = self.secret_access_key
         if self.session_token:
             options["AWS_SESSION_TOKEN"] = self.session_token
+        if self.delta_retries is not None:
+            options["max_retries"] = str(self.delta_retries)
         return options
 
 

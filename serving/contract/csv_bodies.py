@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from serving.contract.signature import InputColumn, Signature
 
 # Cells that pandas.read_csv takes for missing, in columns of text and of numbers alike.
-_MISSING = frozenset((
+MISSING = frozenset((
     "", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN", "<NA>", "N/A",
     "NA", "NULL", "NaN", "None", "n/a", "nan", "null",
 ))  # fmt: skip
@@ -85,14 +85,14 @@ def _encode(
 def _read_cells(cells: Sequence[str], column: InputColumn, faults: Faults) -> list[object]:
     """Return the cells of a column as what they spell; what is no number is a fault."""
     if column.kind == Kind.STRING:
-        return [None if cell in _MISSING else cell for cell in cells]
+        return [None if cell in MISSING else cell for cell in cells]
     if column.kind == Kind.BOOLEAN:
-        return [None if cell in _MISSING else _BOOLEANS.get(cell, cell) for cell in cells]
+        return [None if cell in MISSING else _BOOLEANS.get(cell, cell) for cell in cells]
     found: list[object] = []
     wrong = []
     for row, cell in enumerate(cells):
-        number = None if cell in _MISSING else _number(cell, column)
-        if number is None and cell not in _MISSING:
+        number = None if cell in MISSING else _number(cell, column)
+        if number is None and cell not in MISSING:
             wrong.append(row)
         found.append(number)
     faults.add(len(wrong), (_wrong_cell(row, cells[row], column) for row in wrong))

@@ -13,10 +13,13 @@ import tempfile
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeGuard
+from typing import TYPE_CHECKING, Any, Literal, TypeGuard
 from urllib.parse import urlsplit
 
 from serving.errors import ServingError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 # As the registry has it; such a name is one folder, and none that leads elsewhere.
 _MODEL_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
@@ -69,6 +72,12 @@ class View:
     reachable: bool
     problem: str | None
     refused: Refused | None
+
+
+def cache_of(environment: Mapping[str, str]) -> Path:
+    """Return where verified artifacts and views are kept."""
+    home = environment.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    return Path(environment.get("GREENROOM_CACHE_DIR") or str(Path(home) / "greenroom"))
 
 
 def view_path(cache: Path, registry_uri: str, model: str) -> Path:

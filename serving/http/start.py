@@ -6,14 +6,14 @@ import os
 import socket
 import subprocess
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from serving.errors import AddressError, ServingError
-from serving.following.view import View, read_view, view_path
+from serving.following.view import View, cache_of, read_view, view_path
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from pathlib import Path
 
     from serving.settings import Settings
 
@@ -23,9 +23,7 @@ _BACKLOG = 2048
 def view_paths(settings: Settings, environment: Mapping[str, str]) -> tuple[Path, ...]:
     """Return where the view of each model lies, by the settings that `registry` goes by, too."""
     uri = environment.get("MLFLOW_TRACKING_URI", "")
-    home = environment.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-    cache = Path(environment.get("GREENROOM_CACHE_DIR") or str(Path(home) / "greenroom"))
-    return tuple(view_path(cache, uri, name) for name in settings.models)
+    return tuple(view_path(cache_of(environment), uri, name) for name in settings.models)
 
 
 def first_views(settings: Settings, paths: Sequence[Path], environment: Mapping[str, str]) -> int:
