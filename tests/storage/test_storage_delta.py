@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -197,7 +198,7 @@ def test_a_missing_bucket_is_named(s3: S3Settings) -> None:
 
 
 @pytest.mark.parametrize("changed", [{"access_key_id": "NOBODY"}, {"secret_access_key": "wrong"}])
-def test_wrong_credentials(s3: S3Settings, table: str, changed: dict[str, str]) -> None:
+def test_wrong_credentials(s3: S3Settings, table: str, changed: dict[str, Any]) -> None:
     wrong = replace(s3, **changed)
     with pytest.raises(StorageDeniedError, match=r"S3 refused the credentials\. Check AWS_ACCESS_KEY_ID"):
         commit_nothing(table, wrong)

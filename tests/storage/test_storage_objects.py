@@ -5,6 +5,7 @@ import time
 import uuid
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -187,7 +188,7 @@ def test_s3_that_is_down_is_said_soon(
 @each_call
 @pytest.mark.parametrize("changed", [{"access_key_id": "NOBODY"}, {"secret_access_key": "wrong"}])
 def test_wrong_credentials(
-    s3: S3Settings, changed: dict[str, str], call: Callable[[Store, str], object]
+    s3: S3Settings, changed: dict[str, Any], call: Callable[[Store, str], object]
 ) -> None:
     with pytest.raises(StorageDeniedError, match=r"refused .*Check the bucket.s name, AWS_ACCESS_KEY_ID"):
         call(Store.connect(replace(s3, **changed)), "s3://greenroom/x.csv")
