@@ -48,12 +48,12 @@ def read_json(body: bytes, signature: Signature, max_rows: int) -> Asked:
     if type(said) is dict and len(said) == 1 and signature.is_plain:
         matrix, keys = _read_quickly(said, signature, max_rows)
         # A colon for each key, and none in a text: so no key came twice. Parsers keep the last, silently.
-        if matrix is not None and _colons(body) == keys:
+        if matrix is not None and count_colons(body) == keys:
             return Asked(matrix)
     form, explain = _read_form(said)
     rows, columns, keys = _read_columns(said[form], form, signature, max_rows)
-    if _colons(body) != len(said) + len(said.get(_PARAMS) or ()) + keys:
-        _refuse_doubled_keys(body)
+    if count_colons(body) != len(said) + len(said.get(_PARAMS) or ()) + keys:
+        refuse_doubled_keys(body)
     return Asked(encode(rows, columns, signature), explain)
 
 
@@ -179,13 +179,16 @@ def _read_inputs(data: dict[str, Any], form: str, signature: Signature, max_rows
     return rows, columns, len(data)
 
 
-def _colons(body: bytes) -> int:
+def count_colons(body: bytes) -> int:
+    """Return how many there are: no fewer than keys."""
     if len(body) <= _SHORT_BYTES:
         return body.count(b":")
     return int(np.count_nonzero(np.frombuffer(body, np.uint8) == ord(":")))
 
 
-def _refuse_doubled_keys(body: bytes) -> None:
+def refuse_doubled_keys(body: bytes) -> None:
+    """Raise `RequestError` where an object of the body has a key twice. Slow: for bodies that may."""
+
     def pairs(found: list[tuple[str, object]]) -> None:
         if len({name for name, _ in found}) != len(found):
             raise RequestError(
