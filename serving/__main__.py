@@ -20,6 +20,7 @@ _EXAMPLES = """examples:
   python -m serving start flight-delay --workers 2
   python -m serving start flight-delay diamond-price --port 8080
   python -m serving build flight-delay --out image && docker build -t flight-delay image
+  python -m serving compare flight-delay --since 2013-07-01
   python -m serving smoke flight_delay/predictions --date 2013-07-01 --url http://127.0.0.1:5001
 
 settings are environment variables: docs/settings.md"""
@@ -158,6 +159,47 @@ def _try(options: argparse.Namespace) -> int:
     return 0
 
 
+def _compare(options: argparse.Namespace) -> int:
+    if options.record:
+        from registry import prepare_client
+
+        prepare_client(os.environ)
+    from registry import RegistryError, RegistryUnavailableError
+    from serving.errors import RoutesError, ServingError
+    from storage import StorageError, StorageUnavailableError
+
+    try:
+        return _tell_comparison(options)
+    except RoutesError as error:
+        return _fail(error, 2)
+    except (StorageUnavailableError, RegistryUnavailableError) as error:
+        return _fail(error, 75)
+    except (ServingError, RegistryError, StorageError) as error:
+        return _fail(error, 1)
+
+
+def _tell_comparison(options: argparse.Namespace) -> int:
+    from serving.comparing.command import make_report, read_routes
+    from serving.comparing.reading import Period
+    from serving.comparing.telling import as_json, as_text
+
+    routes = read_routes(options.model, options.routes)
+    report = make_report(routes, options.challenger, Period(options.since, options.until), os.environ)
+    said = as_json(report)
+    if options.record:
+        import registry
+        from serving.comparing.recording import record
+
+        said["run_id"] = record(report, registry.connect(os.environ))
+    if options.json:
+        print(json.dumps(said, indent=2))
+        return 0
+    print(as_text(report))
+    if options.record:
+        print(f"recorded as run {said['run_id']}")
+    return 0
+
+
 def _fail(error: object, code: int) -> int:
     print(f"serving: {error}", file=sys.stderr)
     return code
@@ -168,6 +210,16 @@ def _date(text: str) -> dt.date:
         return dt.datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=dt.UTC).date()
     except ValueError:
         raise argparse.ArgumentTypeError(f"{text!r} is not a date; expected YYYY-MM-DD") from None
+
+
+def _moment(text: str) -> dt.datetime:
+    try:
+        found = dt.datetime.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(
+            f"{text[:40]!r} is not a time; expected YYYY-MM-DD, or YYYY-MM-DDTHH:MM, in UTC"
+        ) from None
+    return found.replace(tzinfo=dt.UTC) if found.tzinfo is None else found.astimezone(dt.UTC)
 
 
 def _count(text: str) -> int:
@@ -198,6 +250,17 @@ def _parser() -> argparse.ArgumentParser:
         "--version", type=_count, metavar="N", help="write it only if this version is in Production"
     )
     verb.set_defaults(run=_build)
+    verb = verbs.add_parser(
+        "compare", allow_abbrev=False, help="say whether a challenger is better on live traffic, and how sure"
+    )
+    verb.add_argument("model", metavar="MODEL", help="as registered")
+    verb.add_argument("--since", type=_moment, metavar="TIME", help="compare answers from then on, in UTC")
+    verb.add_argument("--until", type=_moment, metavar="TIME", help="and before then")
+    verb.add_argument("--challenger", metavar="ARM", help="which arm, where there are several")
+    verb.add_argument("--routes", type=Path, default=Path("serving"), help="the folder of routes files")
+    verb.add_argument("--json", action="store_true", help="print JSON for machines")
+    verb.add_argument("--record", action="store_true", help="keep it as an MLflow run, for reviewers")
+    verb.set_defaults(run=_compare)
     verb = verbs.add_parser(
         "smoke", allow_abbrev=False, help="send real rows, and compare with the batch predictions"
     )
