@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +16,7 @@ from serving.contract.requests import JSON, media_type
 _OUTCOMES, _ID, _ROW, _OUTCOME = "outcomes", "prediction_id", "row", "outcome"
 _KEYS = {_ID, _ROW, _OUTCOME}
 ID_CHARACTERS, HIGHEST_ROW = 128, 2**31 - 1
+_IDS = re.compile(rf"[\x21-\x7e]{{1,{ID_CHARACTERS}}}")
 _EXPECTED = {
     _ID: f"the X-Prediction-ID of an answer, up to {ID_CHARACTERS} characters",
     _ROW: "a whole number from 0, the place of the row in its request",
@@ -76,7 +78,7 @@ def _faults(place: int, each: Any) -> list[Fault]:
 
 def _fits(name: str, value: object) -> bool:
     if name == _ID:
-        return isinstance(value, str) and 0 < len(value) <= ID_CHARACTERS and value.isprintable()
+        return isinstance(value, str) and _IDS.fullmatch(value) is not None
     if isinstance(value, bool) or not isinstance(value, int | float):
         return False
     if name == _ROW:

@@ -9,9 +9,11 @@ import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from serving.contract.answers import write_refusal
+from serving.contract.outcome_bodies import read_outcomes
 from serving.contract.refusals import RequestError
 from serving.http import rejections
 from serving.http.bodies import GoneError, receive_body, unzip
+from serving.http.feedback import keep_feedback, spool_of
 from serving.http.heads import read_headers, request_id_of
 from serving.http.protocol import ADMITTED
 from serving.http.rejections import RejectedError, reason_of
@@ -34,6 +36,7 @@ if TYPE_CHECKING:
     Scope = MutableMapping[str, Any]
     Receive = Callable[[], Awaitable[dict[str, Any]]]
     Send = Callable[[dict[str, Any]], Awaitable[None]]
+    Respond = Callable[[int, Scope, Mapping[bytes, bytes], Receive, Send, "_Asker"], Awaitable[None]]
 
 _LOG = logging.getLogger("serving")
 _JSON = (b"content-type", b"application/json")
@@ -77,6 +80,8 @@ class Application:
         self.is_draining = False
         self._scored = {f"/models/{s.name}/invocations": n for n, s in enumerate(stage.standings)}
         self._scored["/invocations"] = 0
+        self._told = {f"/models/{s.name}/feedback": n for n, s in enumerate(stage.standings)}
+        self._told["/feedback"] = 0
         self._answer_headers: dict[tuple[int, int], list[tuple[bytes, bytes]]] = {}
         self._prefix, self._asked = os.urandom(6).hex(), 0
 
@@ -85,10 +90,12 @@ class Application:
         model = self._scored.get(scope["path"])
         self._tally.enter()
         try:
-            if model is None:
-                await self._look_up(scope, send)
+            if model is not None:
+                await self._respond(self._predict, model, scope, receive, send)
+            elif (told := self._told.get(scope["path"])) is not None:
+                await self._respond(self._remember, told, scope, receive, send)
             else:
-                await self._score(model, scope, receive, send)
+                await self._look_up(scope, send)
         except GoneError:
             self._tally.rejected(Reason.SLOW_CLIENT)
         finally:
@@ -96,21 +103,24 @@ class Application:
             if scope.get(ADMITTED):
                 self._gate.leave()
 
-    async def _score(self, model: int, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _respond(
+        self, respond: Respond, model: int, scope: Scope, receive: Receive, send: Send
+    ) -> None:
         began = time.perf_counter()
+        counted = model if respond == self._predict else None
         request_id = b""
         try:
             headers = read_headers(scope["headers"])
             request_id = request_id_of(headers) or self._next_id()
-            await self._predict(model, scope, headers, receive, send, _Asker(request_id, began))
+            await respond(model, scope, headers, receive, send, _Asker(request_id, began))
         except RequestError as refusal:
-            await self._refuse(model, refusal, request_id or self._next_id(), began, send)
+            await self._refuse(counted, refusal, request_id or self._next_id(), began, send)
         except GoneError:
             raise
         except Exception as error:  # noqa: BLE001  # whatever a model raises, its client gets an answer
             # Its message may repeat what was asked; the log takes its type and its place.
             _LOG.error("failed over request %s", request_id.decode(), exc_info=error)
-            await self._refuse(model, rejections.broken(), request_id, began, send)
+            await self._refuse(counted, rejections.broken(), request_id, began, send)
 
     async def _predict(
         self,
@@ -154,6 +164,29 @@ class Application:
         self._tally.answered(model, 200, answer.rows, *steps_s)
         if standing.serves is served:  # else it was swapped meanwhile, and the count is another version's
             self._tally.predicted(model, answer.rows)
+
+    async def _remember(
+        self,
+        model: int,
+        scope: Scope,
+        headers: Mapping[bytes, bytes],
+        receive: Receive,
+        send: Send,
+        asker: _Asker,
+    ) -> None:
+        """Take what a client says of answers it was given."""
+        _check_method(scope, _POST)
+        self._doorkeeper.check(headers)
+        spool = spool_of(self._stage.standings[model])
+        body = await self._receive(headers, receive, asker, scope)
+        content_type = headers.get(b"content-type", b"").decode("latin-1")
+        given = (content_type, body, self._settings.max_rows)
+        if len(body) <= _QUICK_BYTES:
+            outcomes = read_outcomes(*given)
+        else:
+            outcomes = await self._aside.run(read_outcomes, given, asker.began, scope)
+        said = keep_feedback(spool, outcomes, time.time())
+        await _send(send, 202, [_JSON, (b"x-request-id", asker.request_id)], said)
 
     async def _receive(
         self, headers: Mapping[bytes, bytes], receive: Receive, asker: _Asker, scope: Scope

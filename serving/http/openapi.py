@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from serving.contract.requests import CSV, JSON, PARQUET
 from serving.http import schemas
 from serving.http.openapi_errors import ERROR_SCHEMAS, EVERYWHERE, SCORING, error_responses, ref
+from serving.http.openapi_feedback import feedback_operation, outcomes_schema
 from serving.http.openapi_pages import READINESS_SCHEMA, page_paths
 
 if TYPE_CHECKING:
@@ -30,6 +31,10 @@ def write_openapi(sheets: Sequence[Sheet], settings: Settings) -> Json:
     for sheet in sheets:
         operation = _invocations(sheet, settings, f"invocations_{sheet.model}")
         paths[f"/models/{sheet.model}/invocations"] = operation
+        paths[f"/models/{sheet.model}/feedback"] = feedback_operation(
+            settings, f"feedback_{sheet.model}", sheet.model
+        )
+    paths["/feedback"] = feedback_operation(settings, "feedback", sheets[0].model)
     return {
         "openapi": "3.1.0",
         "info": {
@@ -42,7 +47,9 @@ def write_openapi(sheets: Sequence[Sheet], settings: Settings) -> Json:
         "servers": [{"url": "/"}],
         "paths": paths | page_paths(secured=settings.token is not None),
         "components": {
-            "schemas": ERROR_SCHEMAS | {"Readiness": READINESS_SCHEMA} | _models(sheets, settings.max_rows),
+            "schemas": ERROR_SCHEMAS
+            | {"Readiness": READINESS_SCHEMA, "Outcomes": outcomes_schema(settings.max_rows)}
+            | _models(sheets, settings.max_rows),
             "responses": error_responses(settings),
             **(
                 {"securitySchemes": {"token": {"type": "http", "scheme": "bearer"}}} if settings.token else {}

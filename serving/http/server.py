@@ -17,6 +17,7 @@ from gunicorn.app.base import BaseApplication
 from gunicorn.arbiter import Arbiter
 
 from serving.http.kept import Kept
+from serving.http.recorders import Recorders
 from serving.http.shadow_queues import ShadowQueue, make_queues
 from serving.http.shadows import Shadows
 from serving.http.worker import EndpointWorker
@@ -104,12 +105,14 @@ class _Endpoint(BaseApplication):  # type: ignore[misc]  # gunicorn ships no typ
     def run(self) -> None:
         settings = self.plan.settings
         follow = [sys.executable, "-m", "serving.following", *settings.models, "--routes", settings.routes]
-        kept = [] if settings.offline else [Kept("follower", follow)]
-        _Arbiter(self, [*kept, *(Shadows(self.plan, number) for number in range(len(settings.models)))]).run()
+        kept: list[Kept | Recorders | Shadows] = [] if settings.offline else [Kept("follower", follow)]
+        kept.append(Recorders(settings.models, self.plan.routes, settings.routes))
+        kept += [Shadows(self.plan, number) for number in range(len(settings.models))]
+        _Arbiter(self, kept).run()
 
 
 class _Arbiter(Arbiter):  # type: ignore[misc]  # gunicorn ships no types
-    def __init__(self, application: _Endpoint, kept: Sequence[Kept | Shadows]) -> None:
+    def __init__(self, application: _Endpoint, kept: Sequence[Kept | Recorders | Shadows]) -> None:
         self._kept = kept
         super().__init__(application)
 

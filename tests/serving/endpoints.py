@@ -55,11 +55,10 @@ class Endpoint:
         raise AssertionError(f"{what} did not happen: {found}\n{self.log.read_text()[-3000:]}")
 
     def workers(self) -> list[psutil.Process]:
-        """The processes that answer: the arbiter's forks, not the follower."""
+        """The processes that answer: the arbiter's forks, and none of what runs beside them."""
         children = psutil.Process(self.process.pid).children()
         alive = [c for c in children if c.status() != psutil.STATUS_ZOMBIE]
-        beside = {"serving.following", "serving.shadowing"}
-        return [c for c in alive if not beside & set(c.cmdline())]
+        return [c for c in alive if not any(part.startswith("serving.") for part in c.cmdline())]
 
     def metrics(self) -> dict[str, float]:
         """Every sample of `/metrics` by its name with labels, as it is written."""

@@ -13,7 +13,7 @@ from serving.contract.outcome_bodies import Outcome, read_outcomes
 from serving.contract.refusals import RequestError
 
 JSON = "application/json"
-_IDS = st.text(st.characters(categories=["L", "N", "P"]), min_size=1, max_size=20)
+_IDS = st.text(st.characters(min_codepoint=0x21, max_codepoint=0x7E), min_size=1, max_size=20)
 _NUMBERS = st.floats(allow_nan=False, allow_infinity=False) | st.integers(-(2**53), 2**53)
 
 
@@ -58,6 +58,7 @@ def one(**changed: object) -> dict[str, object]:
         (one(prediction_id=7), "column 'prediction_id': found a whole number"),
         (one(prediction_id=""), "column 'prediction_id': found text"),
         (one(prediction_id="x" * 129), "up to 128 characters"),
+        (one(prediction_id="xq7 é"), "column 'prediction_id': found text"),
         (one(prediction_id="xq7\n"), "column 'prediction_id': found text"),
         (one(row=-1), "a whole number from 0"),
         (one(row=0.0), "a whole number from 0"),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from evidence.drift import psi
 from serving.routing.guards import Watched, breach
 
 if TYPE_CHECKING:
@@ -90,19 +91,15 @@ class Window:
 
 
 def population_stability(expected: Sequence[float], found: Sequence[float]) -> float | None:
-    """Return the PSI of two samples over the deciles of the first; None where there is too little of one.
-
-    Each bin has half a prediction more than it has, so that an empty one is not infinitely far from another.
-    """
+    """Return the PSI of two samples over the deciles of the first; None where there is too little of one."""
     ours, theirs = (_finite(values) for values in (expected, found))
     if min(len(ours), len(theirs)) < _BINS:
         return None
     edges = np.unique(np.quantile(ours, np.linspace(0, 1, _BINS + 1)[1:-1]))
-    shares = []
-    for values in (ours, theirs):
-        counts = np.bincount(np.searchsorted(edges, values), minlength=len(edges) + 1) + 0.5
-        shares.append(counts / counts.sum())
-    return float(np.sum((shares[1] - shares[0]) * np.log(shares[1] / shares[0])))
+    then, now = (
+        np.bincount(np.searchsorted(edges, values), minlength=len(edges) + 1) for values in (ours, theirs)
+    )
+    return psi(then, now)
 
 
 def _finite(values: Sequence[float]) -> npt.NDArray[np.float64]:
