@@ -38,6 +38,7 @@ ON_THE_STACK = (
     "tests/batch_jobs/",
     "tests/projects/",
     "tests/registry/",
+    "tests/serving/test_comparing_recorded",
     "tests/serving/test_three_doors",
     "tests/test_readme",
 )

@@ -58,7 +58,7 @@ def read_outcomes(content_type: str, body: bytes, most: int) -> tuple[Outcome, .
     if count_colons(body) != keys:
         refuse_doubled_keys(body)
     faults.check()
-    return tuple(Outcome(each[_ID], each.get(_ROW, 0), float(each[_OUTCOME])) for each in found)
+    return tuple(Outcome(each[_ID], int(each.get(_ROW, 0)), float(each[_OUTCOME])) for each in found)
 
 
 def _faults(place: int, each: Any) -> list[Fault]:
@@ -82,5 +82,5 @@ def _fits(name: str, value: object) -> bool:
     if isinstance(value, bool) or not isinstance(value, int | float):
         return False
     if name == _ROW:
-        return isinstance(value, int) and 0 <= value <= HIGHEST_ROW
+        return 0 <= value <= HIGHEST_ROW and value == int(value)  # 7.0 is 7: JSON has one kind of number
     return math.isfinite(value)

@@ -19,13 +19,16 @@ import pandas as pd
 import pytest
 import requests
 from endpoints import Endpoint, serving
-from local_versions import ODD_NUMBER, ODD_TEXT, loaded, publish, write_odd, write_tiny
+from local_versions import NOWHERE, ODD_NUMBER, ODD_TEXT, loaded, publish, write_odd, write_tiny
 from mlflow.models import infer_signature
+from routed import publish_routes
 
 from serving.contract.limits import Limits
 from serving.http.describe import Describer
 from serving.http.stage import Standing
 from serving.models.served import BoosterModel
+from serving.routing.declaration import Recording
+from serving.routing.published import Published
 from serving.settings import Settings
 
 TOKEN = "a-token-of-more-than-16-characters"
@@ -47,12 +50,17 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def environment(cache: Path) -> dict[str, str]:
     publish(cache, "tiny", 3, write_tiny(cache / "models" / "tiny"))
-    return publish(cache, "odd.names", 1, write_odd(cache / "models" / "odd"))
+    # S3 is away, so what clients say of answers stays in the spool.
+    for model in ("tiny", "odd.names"):
+        publish_routes(cache, Published(model, record=Recording("s3://nowhere/seen", "s3://nowhere/said")))
+    away = {"AWS_ENDPOINT_URL_S3": NOWHERE, "AWS_ACCESS_KEY_ID": "nobody", "AWS_SECRET_ACCESS_KEY": "none"}
+    return publish(cache, "odd.names", 1, write_odd(cache / "models" / "odd")) | away
 
 
 @pytest.fixture(scope="module")
 def endpoint(cache: Path, environment: dict[str, str]) -> Iterator[Endpoint]:
-    with serving(cache / "log", environment, "tiny odd.names", "--offline") as found:
+    options = ("--offline", "--routes", str(cache / "routes"))
+    with serving(cache / "log", environment, "tiny odd.names", *options) as found:
         yield found
 
 
@@ -103,7 +111,8 @@ def test_schemathesis_finds_no_way_around_the_token(
 ) -> None:
     closed = {**environment, "GREENROOM_SERVING_TOKEN": TOKEN}
     bearer = ("-H", f"Authorization: Bearer {TOKEN}")
-    with serving(cache / "closed", closed, "tiny", "--offline", wait=False) as endpoint:
+    options = ("--offline", "--routes", str(cache / "routes"))
+    with serving(cache / "closed", closed, "tiny", *options, wait=False) as endpoint:
         endpoint.wait_until("an answer", ready=True)
         assert requests.get(f"{endpoint.url}/openapi.json", timeout=10).status_code == 401
         assert requests.get(f"{endpoint.url}/docs", timeout=10).status_code == 401

@@ -29,6 +29,8 @@ def test_what_is_said_is_read(said: list[tuple[str, int, float]]) -> None:
 
 def test_the_row_is_the_first_where_none_is_said() -> None:
     assert read({"outcomes": [{"prediction_id": "a", "outcome": 1}]}) == (Outcome("a", 0, 1.0),)
+    [seventh] = read(one(row=7.0))
+    assert (seventh.row, type(seventh.row)) == (7, int)
 
 
 def one(**changed: object) -> dict[str, object]:
@@ -61,7 +63,7 @@ def one(**changed: object) -> dict[str, object]:
         (one(prediction_id="xq7 é"), "column 'prediction_id': found text"),
         (one(prediction_id="xq7\n"), "column 'prediction_id': found text"),
         (one(row=-1), "a whole number from 0"),
-        (one(row=0.0), "a whole number from 0"),
+        (one(row=0.5), "a whole number from 0"),
         (one(row=2**31), "a whole number from 0"),
         (one(row=True), "a whole number from 0"),
         (one(weight=1), "found 1 keys that are not known, expected only 'outcome', 'prediction_id', 'row'"),
