@@ -161,6 +161,8 @@ def _try(options: argparse.Namespace) -> int:
 
 def _compare(options: argparse.Namespace) -> int:
     if options.record:
+        # What is printed here is the comparison, for machines maybe; MLflow would begin it with an address.
+        os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
         from registry import prepare_client
 
         prepare_client(os.environ)

@@ -6,18 +6,18 @@ import json
 import uuid
 from pathlib import Path
 
+import pytest
 from commands import As
 from test_comparing import ROUTES, traffic
 
 import registry
-from registry.mlflow_client import prepare_client
 from serving.__main__ import main
 from serving.recording.tables import exposure_rows, feedback_rows
 from storage import S3Settings, append_rows
 
 
 def test_a_comparison_is_kept_as_a_finished_run_of_the_challengers_version(
-    operator: As, tmp_path: Path
+    operator: As, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     root, s3 = f"s3://greenroom/{uuid.uuid4().hex}", S3Settings.from_environment(operator.environment)
     (tmp_path / "tiny.yaml").write_text(ROUTES.replace("ROOT", root))
@@ -27,7 +27,8 @@ def test_a_comparison_is_kept_as_a_finished_run_of_the_challengers_version(
     ran = operator(main, "compare", "tiny", "--routes", str(tmp_path), "--record", "--json")
     assert ran.code == 0, ran.err
     said = json.loads(ran.out)
-    prepare_client(operator.environment)
+    for name, value in operator.environment.items():
+        monkeypatch.setenv(name, value)
     client = registry.connect(operator.environment).client
     run = client.get_run(said.pop("run_id"))
     assert run.info.status == "FINISHED"
