@@ -253,14 +253,25 @@ def test_a_shadow_that_cannot_read_requests_fails_alone_and_what_it_missed_is_co
     assert house.metric("arm_errors_total", model="tiny", arm="champion") == 0
 
 
+def records(house: House, cache: Path, processes: int) -> bool:
+    """Ask, and say whether so many processes have begun to write: workers, and those of shadows."""
+    ask(house, "anybody")
+    return len(list(places_of(cache, "tiny").spool.glob("*.open"))) >= processes
+
+
 def test_answers_are_recorded_with_who_gave_them(house: House, cache: Path, arms: Published) -> None:
     publish_routes(cache, Published("tiny", arms.arms, TABLE, HEADER, Recording("e", "f", spool_mib=8)))
     settle(house, 3)
     wait_for(lambda: len(shadows_of(house)) == 1)
+    # The arms are those of before: that they are recorded now shows only where something is.
+    wait_for(lambda: records(house, cache, 3))
     answers = [ask(house, f"passenger-{number}") for number in range(10)]
     spool = places_of(cache, "tiny").spool
-    wait_for(spool.exists)
-    written = b"".join(path.read_bytes() for path in spool.iterdir())
-    for answer in answers:
-        assert answer.headers["x-prediction-id"].encode() in written
+
+    def are_written() -> bool:
+        # When they have gone out.
+        written = b"".join(path.read_bytes() for path in spool.iterdir())
+        return all(answer.headers["x-prediction-id"].encode() in written for answer in answers)
+
+    wait_for(are_written)
     assert house.metric("exposures_dropped_total", model="tiny") == 0
