@@ -9,7 +9,7 @@ import threading
 import time
 import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ from routed import arm_of, publish_routes
 from served_house import House, wait_for
 
 from serving.routing.buckets import ALL_CHAMPION, quotas, rebalance
-from serving.routing.declaration import EntityKey, Recording
+from serving.routing.declaration import EntityKey, Guards, Recording
 from serving.routing.published import Published
 from storage import S3Settings
 
@@ -39,6 +39,8 @@ class Room:
     root: str
     s3: S3Settings
     faulty: FaultyS3
+    cache: Path
+    published: Published
 
     def table(self, name: str) -> list[dict[str, Any]]:
         uri, options = f"{self.root}/{name}", self.s3.delta_options()
@@ -67,7 +69,8 @@ def room(s3: S3Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[R
     arms = (arm_of("later", "ab", 2, write_tiny(cache / "two", 1), percent=50.0),)
     table = rebalance(ALL_CHAMPION, quotas({"later": 50}))
     record = Recording(f"{root}/exposures", f"{root}/feedback", spool_mib=4)
-    publish_routes(cache, Published("tiny", arms, table, EntityKey(header="x-entity-key"), record))
+    published = Published("tiny", arms, table, EntityKey(header="x-entity-key"), record)
+    publish_routes(cache, published)
     with faulty_s3(s3) as faulty:
         environment |= {
             "AWS_ENDPOINT_URL_S3": faulty.settings.endpoint or "",
@@ -77,7 +80,7 @@ def room(s3: S3Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[R
         }
         options = ("--offline", "--workers", "2", "--routes", str(cache / "routes"))
         with serving(cache / "log", environment, "tiny", *options) as endpoint:
-            found = Room(House(endpoint), root, s3, faulty)
+            found = Room(House(endpoint), root, s3, faulty, cache, published)
             wait_for(lambda: "X-Prediction-ID" in found.house.post(BODY).headers)
             yield found
 
@@ -180,6 +183,28 @@ def test_what_is_answered_while_s3_is_away_is_recorded_when_it_is_back(room: Roo
     wait_for(lambda: '"recorded_again"' in room.house.log)
     ids = [(row["prediction_id"], row["row"]) for row in room.table("exposures")]
     assert len(ids) == len(set(ids))
+
+
+def test_a_canary_that_breaks_a_guard_is_off_in_every_worker_though_s3_is_away(room: Room) -> None:
+    room.faulty.fail(Fault.CLOSED, at=1, onward=True)
+    guards = Guards(error_share_at_most=None, latency_ratio_at_most=None, psi_at_most=0.25, at_least=20)
+    canary = replace(room.published.arms[0], mode="canary", step=0, since=time.time(), guards=guards)
+    publish_routes(room.cache, replace(room.published, arms=(canary,)))
+
+    def is_off() -> bool:
+        arms = {
+            room.house.post(BODY, headers={"X-Entity-Key": f"e-{n}"}).headers["X-Model-Arm"]
+            for n in range(40)
+        }
+        return arms == {"champion"}
+
+    # Its version always answers the same, and other than the champion's.
+    wait_for(is_off)
+    assert all(is_off() for _ in range(3))
+    said = [room.house.get("/ready").json()["models"][0]["routes"]["arms"][0]["idle"] for _ in range(10)]
+    assert all("distributed otherwise than the champion's" in why for why in said)
+    assert '"guard_breached"' in room.house.log
+    room.faulty.forget()
 
 
 def test_without_a_place_for_it_feedback_is_refused_with_what_to_do(tmp_path: Path) -> None:
