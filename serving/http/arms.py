@@ -93,6 +93,12 @@ class Arms:
         self.routing = self._make(self.published)
         return True
 
+    @property
+    def spool(self) -> tuple[Path, int] | None:
+        """Where what is answered is spooled, and how many MiB of it; None where nothing is recorded."""
+        record = self.published.record if self.published is not None else None
+        return None if record is None else (self._places.spool, record.spool_mib)
+
     def close(self) -> None:
         """Finish what is being recorded."""
         if self._spool is not None:

@@ -11,6 +11,7 @@ import orjson
 
 from serving.watching.arm_metrics import ArmMetrics, Routes
 from serving.watching.exposition import render
+from serving.watching.spool_metrics import SpoolMetrics
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -77,8 +78,9 @@ class Pages:
 
     def _metrics(self, accept: str) -> Page:
         views = {standing.name: standing.view for standing in self._stage.standings}
-        arms = [ArmMetrics(self._arm_tallies, self._routed())]
-        body, kind = render(self._tallies, views, time.time(), accept, arms)
+        spools = {s.name: s.arms.spool for s in self._stage.standings if s.arms is not None and s.arms.spool}
+        others = [ArmMetrics(self._arm_tallies, self._routed()), SpoolMetrics(spools)]
+        body, kind = render(self._tallies, views, time.time(), accept, others)
         return _OK, kind, body
 
     def _routed(self) -> list[Routes]:

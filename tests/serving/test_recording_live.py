@@ -178,6 +178,8 @@ def test_what_is_answered_while_s3_is_away_is_recorded_when_it_is_back(room: Roo
     wait_for(lambda: '"not_recorded"' in room.house.log)
     asked |= {room.ask(number) for number in range(100)}
     assert not room.has(asked)
+    waiting = room.house.metric("spool_bytes", model="tiny")
+    assert 0 < waiting <= room.house.metric("spool_limit_bytes", model="tiny") == 4 * 2**20
     room.faulty.forget()
     wait_for(lambda: room.has(asked))
     wait_for(lambda: '"recorded_again"' in room.house.log)

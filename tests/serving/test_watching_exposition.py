@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 from commands import REPOSITORY
@@ -21,6 +22,7 @@ from serving.watching import Reason, Tallies
 from serving.watching.arm_metrics import ArmMetrics, Routes
 from serving.watching.arms import ArmTallies
 from serving.watching.exposition import render
+from serving.watching.spool_metrics import SpoolMetrics
 
 PREFIX = "greenroom_serving_"
 OPENMETRICS = "application/openmetrics-text;version=1.0.0;q=0.5,text/plain;version=0.0.4;q=0.2"
@@ -151,7 +153,8 @@ def test_every_reason_and_every_label_is_there_from_the_start() -> None:
 def rendered_names() -> set[str]:
     routes = [Routes("flights", Published("flights", (ArmView("later", "ab", idle="none is approved"),)), {})]
     arms = ArmMetrics(ArmTallies.create(1, 1), routes).collect()
-    return {sample.name for family in (*families(), *arms) for sample in family.samples}
+    spools = SpoolMetrics({"flights": (Path("nowhere"), 256)}).collect()
+    return {sample.name for family in (*families(), *arms, *spools) for sample in family.samples}
 
 
 def test_the_dashboard_asks_for_what_is_rendered_and_is_what_grafana_reads() -> None:
