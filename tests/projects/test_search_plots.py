@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 import optuna
 from matplotlib.collections import PathCollection
-from optuna.distributions import IntDistribution
+from optuna.distributions import BaseDistribution, IntDistribution
 from optuna.trial import TrialState, create_trial
 
 from projects.tuning.plots import draw_search
 
-DEPTH = {"max_depth": IntDistribution(1, 9)}
+DEPTH: dict[str, BaseDistribution] = {"max_depth": IntDistribution(1, 9)}
 
 
 def test_trials_that_were_pruned_last_are_inside_the_plot() -> None:
