@@ -10,6 +10,7 @@ import sys
 from batch_jobs import verbs
 from batch_jobs.engines import ENGINES
 from batch_jobs.mending import verbs as mending
+from batch_jobs.monitoring import verbs as monitoring
 from batch_jobs.scheduling import verb as scheduling
 
 _EXAMPLES = """examples:
@@ -19,6 +20,7 @@ _EXAMPLES = """examples:
   python -m batch_jobs rescore flight_delay --version 1
   python -m batch_jobs quarantined flight_delay --date 2013-07-02 --out bad.csv
   python -m batch_jobs requeue flight_delay --date 2013-07-02 mended.csv
+  python -m batch_jobs monitor flight_delay --date 2013-10-01 --out report.html
   python -m batch_jobs vacuum flight_delay --dry-run
   python -m batch_jobs schedule                   # all jobs with a schedule, until SIGTERM
   python -m batch_jobs schedule flight_delay --once
@@ -133,6 +135,18 @@ def _parser() -> argparse.ArgumentParser:
     )
     verb.add_argument("file", help="rows as `quarantined` writes them, mended: a path or an s3:// URI")
     verb.set_defaults(run=mending.requeue, to=None, days_at_once=1)
+
+    verb = chosen.add_parser(
+        "monitor",
+        allow_abbrev=False,
+        parents=[named],
+        help="measure what was scored: quality, drift, skew; tell of alerts",
+    )
+    chosen_days = verb.add_mutually_exclusive_group(required=True)
+    chosen_days.add_argument("--date", type=_date, metavar="DATE", help="the day, YYYY-MM-DD")
+    chosen_days.add_argument("--from", dest="since", type=_date, metavar="DATE", help="the first of several")
+    verb.add_argument("--to", type=_date, metavar="DATE", help="the last of several")
+    verb.set_defaults(run=monitoring.monitor)
 
     verb = chosen.add_parser("vacuum", allow_abbrev=False, help="delete files that nothing can need any more")
     verb.add_argument("job", help="a file batch_jobs/JOB.yaml")

@@ -11,11 +11,14 @@ import yaml
 
 from batch_jobs.errors import JobFileError
 from batch_jobs.limits import Band, Limits
+from batch_jobs.monitoring.declaration import parse_monitor
 from batch_jobs.parsing import exactly
 from batch_jobs.scheduling.schedule import Schedule, parse_schedule
 
 if TYPE_CHECKING:
     from typing import Any
+
+    from batch_jobs.monitoring.declared import Monitor
 
 ROOT = Path(__file__).parent
 # Of the table that `batch_jobs/partition.py` lays out.
@@ -46,6 +49,7 @@ class BatchJob:
     limits: Limits
     schedule: Schedule | None = None
     data_docs: str | None = None
+    monitor: Monitor | None = None
 
 
 def job_names() -> list[str]:
@@ -71,7 +75,7 @@ def parse_job(name: str, found: Any) -> BatchJob:
     """Check the content of a job file."""
     where = f"batch_jobs/{name}.yaml"
     keys = ("model", "input", "output", "row_key", "suites", "limits")
-    top = exactly(found, keys, where, optional=("schedule", "data_docs"))
+    top = exactly(found, keys, where, optional=("schedule", "data_docs", "monitor"))
     suites = exactly(top["suites"], ("input", "predictions"), f"{where}: suites")
     texts = {key: top[key] for key in ("model", "input", "output", "data_docs") if key in top} | suites
     for key, value in texts.items():
@@ -101,6 +105,9 @@ def parse_job(name: str, found: Any) -> BatchJob:
         limits=parse_limits(top["limits"], f"{where}: limits"),
         schedule=parse_schedule(top["schedule"], f"{where}: schedule") if "schedule" in top else None,
         data_docs=top.get("data_docs"),
+        monitor=parse_monitor(top["monitor"], row_key, top["output"], f"{where}: monitor")
+        if "monitor" in top
+        else None,
     )
 
 

@@ -1,0 +1,156 @@
+"""Reads the rows of days, predictions, outcomes and features joined; each once, while nothing changes."""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from batch_jobs.conform import conform
+from batch_jobs.monitoring.rows import DayRows, aligned, chosen, look_up, settled
+from batch_jobs.partition import QUARANTINED, SCORED
+from storage import data_uri, file_columns, live_files, read_rows
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    import numpy.typing as npt
+
+    from batch_jobs.conform import ColumnKind
+    from batch_jobs.job import BatchJob
+    from batch_jobs.monitoring.declared import Monitor
+    from storage import LiveFile, S3Settings, Snapshot, Store
+
+_AT_ONCE = 8
+_PREDICTED = ("prediction", "model_version", "artifact_digest")
+
+
+class Days:
+    """The days of a job. `look` asks what is there now; what was read of an unchanged day is kept."""
+
+    def __init__(
+        self,
+        job: BatchJob,
+        monitor: Monitor,
+        store: Store,
+        settings: S3Settings,
+        environment: Mapping[str, str],
+    ) -> None:
+        self._job, self._monitor = job, monitor
+        self._store, self._settings = store, settings
+        self._table = data_uri(job.output, environment)
+        self._input = data_uri(job.input, environment)
+        self._outcomes = data_uri(monitor.outcomes.source, environment)
+        self._live: dict[dt.date, list[LiveFile]] = {}
+        self._seen: dict[dt.date, _Seen] = {}
+        self._kept: dict[dt.date, tuple[str, DayRows]] = {}
+
+    def look(self, dates: Sequence[dt.date]) -> None:
+        """Find out what of these days is there now: predictions, input and outcomes."""
+        self._live = {}
+        for file in live_files(self._table, [], self._settings) or ():
+            if file.rows:
+                self._live.setdefault(dt.date.fromisoformat(file.partition["date"]), []).append(file)
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            self._seen = dict(zip(dates, pool.map(self._see, dates), strict=True))
+
+    def digest(self, date: dt.date) -> str:
+        """SHA-256 over all that the rows of a day come from; equal means that nothing changed."""
+        return self._seen[date].digest
+
+    def batch(self, dates: Sequence[dt.date]) -> dict[dt.date, DayRows]:
+        """Return the scored rows of those days that are published, with the columns to slice by."""
+        published = [date for date in dates if self._live.get(date)]
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            return dict(zip(published, pool.map(self._kept_rows, published), strict=True))
+
+    def outcomes(self, date: dt.date) -> tuple[pa.ChunkedArray, npt.NDArray[np.float64]]:
+        """Return key and value of each outcome of a day, as delivered; both (rows,)."""
+        said = self._monitor.outcomes
+        kinds: dict[str, ColumnKind] = {said.key: "text", said.column: "number"}
+        table = self._conformed(self._seen[date].outcomes, kinds)
+        return table[said.key], _numbers(table[said.column])
+
+    def features(self, date: dt.date, wanted: pa.ChunkedArray, kinds: Mapping[str, ColumnKind]) -> pa.Table:
+        """Return columns of the day's input for the wanted keys, null where one was not found."""
+        key = self._monitor.outcomes.key
+        table = self._conformed(self._seen[date].input, {key: "text", **kinds}, wanted)
+        return aligned(wanted, table[key], table.select(list(kinds)))
+
+    def _see(self, date: dt.date) -> _Seen:
+        snapshots = (
+            self._store.snapshot(uri.replace("{date}", str(date))) for uri in (self._input, self._outcomes)
+        )
+        return _Seen(tuple(file.path for file in self._live.get(date, ())), *snapshots)
+
+    def _kept_rows(self, date: dt.date) -> DayRows:
+        digest = self.digest(date)
+        if self._kept.get(date, ("",))[0] != digest:
+            self._kept[date] = (digest, self._read(date))
+        return self._kept[date][1]
+
+    def _read(self, date: dt.date) -> DayRows:
+        key = self._monitor.outcomes.key
+        files = [file for file in self._live[date] if file.partition["outcome"] == SCORED]
+        scored = sum(file.rows for file in files)
+        columns = [key, *_PREDICTED]
+        parts = [file_columns(self._table, file.path, columns, self._store) for file in files]
+        parts = [part.filter(pa.array(chosen(part[key], scored))) for part in parts]
+        types = [pa.string(), pa.float32(), pa.int64(), pa.string()]
+        schema = pa.schema(list(zip(columns, types, strict=True)))
+        found = pa.concat_tables([schema.empty_table(), *(part.cast(schema) for part in parts)])
+        known = settled(*self.outcomes(date), self._monitor.outcomes)
+        label, unmatched = look_up(found[key], known)
+        counts = {name: known.counts[name] for name in ("repeated", "contradicted", "unusable")}
+        kinds: dict[str, ColumnKind] = {
+            name: "text" if bands is None else "number" for name, bands in self._monitor.slices.items()
+        }
+        versions = found["model_version"].to_numpy()
+        return DayRows(
+            date=date,
+            source="batch",
+            keys=found[key],
+            versions=versions,
+            predicted=_numbers(found["prediction"]),
+            label=label,
+            features=self.features(date, found[key], kinds),
+            digests=dict(zip(versions.tolist(), found["artifact_digest"].to_pylist(), strict=True)),
+            # All rows of a partition are of one commit, and so of one version.
+            scored={int(versions[0]): scored} if len(versions) else {},
+            quarantined=sum(f.rows for f in self._live[date] if f.partition["outcome"] == QUARANTINED),
+            outcomes={**counts, "unmatched": unmatched},
+        )
+
+    def _conformed(
+        self, snapshot: Snapshot, kinds: Mapping[str, ColumnKind], wanted: pa.ChunkedArray | None = None
+    ) -> pa.Table:
+        """Read columns of all files of a snapshot; only rows of wanted keys, which the first column holds."""
+        key = next(iter(kinds))
+        types = {name: pa.string() if kind == "text" else pa.float64() for name, kind in kinds.items()}
+        tables = [pa.schema(list(types.items())).empty_table()]
+        among = None if wanted is None else wanted.combine_chunks()
+        for pinned in snapshot.objects:
+            for batch in read_rows(self._store.open(pinned), pinned.uri):
+                table = conform(batch.table, kinds, pinned.uri).table
+                if among is not None:
+                    table = table.filter(pc.is_in(table[key], among))
+                tables.append(table)
+        return pa.concat_tables(tables)
+
+
+class _Seen:
+    """What lay there of a day: files of predictions, and snapshots of input and outcomes."""
+
+    def __init__(self, paths: tuple[str, ...], of_input: Snapshot, outcomes: Snapshot) -> None:
+        self.input, self.outcomes = of_input, outcomes
+        said = "\n".join((*paths, of_input.digest, outcomes.digest))
+        self.digest = hashlib.sha256(said.encode()).hexdigest()
+
+
+def _numbers(column: pa.ChunkedArray) -> npt.NDArray[np.float64]:
+    return np.asarray(column.to_numpy(), np.float64)
