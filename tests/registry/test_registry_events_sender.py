@@ -10,9 +10,8 @@ from typing import Any
 import pytest
 from hooked import Receiver
 
-from registry.server.events.errors import UndeliveredError
-from registry.server.events.receivers import Receiver as Hook
-from registry.server.events.sender import send
+from registry.sender import Receiver as Hook
+from registry.sender import UndeliveredError, send
 
 pytest_plugins = ["events_fixtures"]
 

@@ -11,11 +11,10 @@ from typing import TYPE_CHECKING
 from mlflow.environment_variables import MLFLOW_WEBHOOK_REQUEST_TIMEOUT
 from sqlalchemy.exc import SQLAlchemyError
 
-from registry.server.events.errors import UndeliveredError
+from registry.sender import UndeliveredError, send
 from registry.server.events.outbox import claim, clean, record_delivered, record_failure
 from registry.server.events.receivers import find_receiver
 from registry.server.events.schedule import Schedule
-from registry.server.events.sender import send
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from cryptography.fernet import InvalidToken
@@ -10,18 +9,10 @@ from mlflow.environment_variables import MLFLOW_WEBHOOK_SECRET_ENCRYPTION_KEY
 from mlflow.store.model_registry.dbmodels.models import SqlWebhook
 from sqlalchemy import select
 
-from registry.server.events.errors import UndeliveredError
+from registry.sender import Receiver, UndeliveredError
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
-
-
-@dataclass(frozen=True)
-class Receiver:
-    """Where an event goes, and what it is signed with; without a secret it is not signed."""
-
-    url: str
-    secret: str | None = field(default=None, repr=False)
 
 
 def find_receiver(engine: Engine, webhook_id: str) -> Receiver:

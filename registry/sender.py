@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
 from http.client import HTTPException
 from typing import TYPE_CHECKING, Any
 
@@ -20,18 +21,26 @@ from mlflow.webhooks.delivery import _generate_hmac_signature
 from mlflow.webhooks.ssrf import SSRFProtectedHTTPAdapter, SSRFProtectionError
 from urllib3.exceptions import HTTPError, ProtocolError
 
-from registry.server.events.errors import UndeliveredError
-
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from registry.server.events.receivers import Receiver
 
 # A host may have many addresses, and each is tried for so long.
 _CONNECT_TIMEOUT_S = 5.0
 
 # The first digit of the status.
 _SUCCESS, _REDIRECT = 2, 3
+
+
+class UndeliveredError(Exception):
+    """The event did not arrive, for the reason that the message says. Trying again may help."""
+
+
+@dataclass(frozen=True)
+class Receiver:
+    """Where an event goes, and what it is signed with; without a secret it is not signed."""
+
+    url: str
+    secret: str | None = field(default=None, repr=False)
 
 
 def send(receiver: Receiver, delivery_id: str, payload: str, sent_s: float, timeout_s: float) -> None:
