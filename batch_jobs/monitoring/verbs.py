@@ -9,11 +9,13 @@ import datetime as dt
 import json
 import os
 import sys
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import argparse
 
+    from batch_jobs.monitoring.alarms import Alarms
     from batch_jobs.monitoring.watch import DayReport
 
 
@@ -30,9 +32,13 @@ def monitor(options: argparse.Namespace) -> int:
         raise JobFileError("--to goes with --from; --date is one day")
     if last < first:
         raise JobFileError(f"The span ends {last}, before it begins; check --from and --to")
+    import registry
+    from batch_jobs.monitoring.alarms import Alarms
     from batch_jobs.monitoring.watch import Watch
 
-    watch = Watch.connect(job, os.environ)
+    at_registry = registry.connect(os.environ)
+    watch = Watch(job, at_registry, os.environ)
+    alarms = Alarms(watch, at_registry, os.environ)
     plain: list[dict[str, object]] = []
     failed = False
     try:
@@ -49,10 +55,24 @@ def monitor(options: argparse.Namespace) -> int:
                 if report.measured or report.date == day:
                     tell(report, quiet=options.json)
                     plain.append(to_plain(report))
+            plain[-1] |= _alarm(alarms, job.name, day, quiet=options.json)
     finally:
         if options.json:
             print(json.dumps(plain, indent=2, default=str))
     return UNFIT if failed else 0
+
+
+def _alarm(alarms: Alarms, job: str, day: dt.date, *, quiet: bool) -> dict[str, object]:
+    """Judge, tell and act as of a day that was measured; print it, and return it for JSON."""
+    events = alarms.look(day)
+    for event in events:
+        print(f"batch_jobs: {job} {day}: {event.alert} {event.kind}: {event.said}", file=sys.stderr)
+    for error in alarms.tell():
+        print(f"batch_jobs: {job} {day}: warning: {error}", file=sys.stderr)
+    retrained = alarms.act()
+    for done in retrained if not quiet else ():
+        print(f"{job} {day}: {done.said} ({done.seconds:.0f} s)", flush=True)
+    return {"events": [e.to_plain() for e in events], "retrained": [asdict(done) for done in retrained]}
 
 
 def tell(report: DayReport, *, quiet: bool) -> None:
@@ -78,8 +98,6 @@ def say(report: DayReport) -> str:
 
 def to_plain(report: DayReport) -> dict[str, object]:
     """Return a report as data for JSON."""
-    from dataclasses import asdict
-
     return asdict(report)
 
 

@@ -51,7 +51,7 @@ class Watch:
         if job.monitor is None:
             raise JobFileError(f"batch_jobs/{job.name}.yaml declares no monitor; docs/monitoring.md says how")
         settings = S3Settings.from_environment(environment)
-        store = Store.connect(settings)
+        self.store = store = Store.connect(settings)
         self.job, self.monitor = job, job.monitor
         self.table = FigureTable(data_uri(job.monitor.output, environment), store, settings)
         self._days = Days(job, job.monitor, store, settings, environment)

@@ -1,0 +1,1 @@
+"""Declared alerts: judged on figures, fired once, resolved, told to a webhook, acted upon."""
