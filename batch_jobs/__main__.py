@@ -64,6 +64,25 @@ def _count(text: str) -> int:
     return int(text)
 
 
+def _add_monitor(
+    chosen: argparse._SubParsersAction[argparse.ArgumentParser], named: argparse.ArgumentParser
+) -> None:
+    verb = chosen.add_parser(
+        "monitor",
+        allow_abbrev=False,
+        parents=[named],
+        help="measure what was scored: quality, drift, skew; tell of alerts",
+    )
+    chosen_days = verb.add_mutually_exclusive_group(required=True)
+    chosen_days.add_argument("--date", type=_date, metavar="DATE", help="the day, YYYY-MM-DD")
+    chosen_days.add_argument("--from", dest="since", type=_date, metavar="DATE", help="the first of several")
+    verb.add_argument("--to", type=_date, metavar="DATE", help="the last of several")
+    verb.add_argument("--out", metavar="FILE", help="write the report to a file, too, as HTML")
+    verb.add_argument("--prometheus", metavar="FILE", help="write figures for the node exporter, as x.prom")
+    verb.add_argument("--no-alerts", action="store_true", help="only measure: fire, tell and retrain nothing")
+    verb.set_defaults(run=monitoring.monitor)
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m batch_jobs",
@@ -136,17 +155,7 @@ def _parser() -> argparse.ArgumentParser:
     verb.add_argument("file", help="rows as `quarantined` writes them, mended: a path or an s3:// URI")
     verb.set_defaults(run=mending.requeue, to=None, days_at_once=1)
 
-    verb = chosen.add_parser(
-        "monitor",
-        allow_abbrev=False,
-        parents=[named],
-        help="measure what was scored: quality, drift, skew; tell of alerts",
-    )
-    chosen_days = verb.add_mutually_exclusive_group(required=True)
-    chosen_days.add_argument("--date", type=_date, metavar="DATE", help="the day, YYYY-MM-DD")
-    chosen_days.add_argument("--from", dest="since", type=_date, metavar="DATE", help="the first of several")
-    verb.add_argument("--to", type=_date, metavar="DATE", help="the last of several")
-    verb.set_defaults(run=monitoring.monitor)
+    _add_monitor(chosen, named)
 
     verb = chosen.add_parser("vacuum", allow_abbrev=False, help="delete files that nothing can need any more")
     verb.add_argument("job", help="a file batch_jobs/JOB.yaml")

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from batch_jobs.monitoring.figures import PARTITION_BY, SCHEMA, DayFigures, lay_out, read_back
-from storage import commit_parts, count_commits, file_columns, live_files, write_part
+from storage import commit_parts, file_columns, live_files, write_part
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,32 +25,32 @@ class FigureTable:
         self._store = store
         self._settings = settings
         self._kept: dict[str, DayFigures] = {}
+        self._live: dict[str, dt.date] = {}
 
-    def count(self, date: dt.date) -> int:
-        """Return how often the figures of a day were written."""
-        return count_commits(self.uri, ("date", str(date)), self._settings)
+    def look(self) -> None:
+        """Find out which days there are now."""
+        files = live_files(self.uri, [], self._settings) or ()
+        self._live = {file.path: dt.date.fromisoformat(file.partition["date"]) for file in files}
 
-    def write(self, day: DayFigures, digests: Mapping[int, str], after: int) -> int:
+    def write(self, day: DayFigures, digests: Mapping[int, str]) -> int:
         """Replace the figures of a day in one commit; return the version of the table that it brought.
 
-        Raises `CommitConflictError` where somebody wrote that day since `count` said `after`.
+        Raises `CommitConflictError` where somebody writes that day at the same moment.
         """
         partition = {"date": str(day.date)}
         part = write_part(self.uri, partition, lay_out(day, digests), SCHEMA, self._store)
         parts = [] if part is None else [part]
         where = ("date", str(day.date))
-        version = commit_parts(self.uri, parts, SCHEMA, where, PARTITION_BY, self._settings, after=after)
+        version = commit_parts(self.uri, parts, SCHEMA, where, PARTITION_BY, self._settings)
+        self._live = {path: date for path, date in self._live.items() if date != day.date}
         if part is not None:
             self._kept[part.path] = day
+            self._live[part.path] = day.date
         return version
 
     def read(self, since: dt.date = dt.date.min, to: dt.date = dt.date.max) -> dict[dt.date, DayFigures]:
-        """Read the figures of some days, both ends included; in the order of days."""
-        wanted = {}
-        for file in live_files(self.uri, [], self._settings) or ():
-            day = dt.date.fromisoformat(file.partition["date"])
-            if since <= day <= to:
-                wanted[file.path] = day
+        """Read the figures of some days, both ends included, as of the last `look`; in the order of days."""
+        wanted = {path: date for path, date in self._live.items() if since <= date <= to}
         new = [path for path in wanted if path not in self._kept]
         if new:
             with ThreadPoolExecutor(_AT_ONCE) as pool:

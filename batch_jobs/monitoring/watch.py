@@ -72,6 +72,7 @@ class Watch:
         late, window = self.monitor.late_days, self.monitor.window_days
         span = [date - dt.timedelta(days=n) for n in range(late + window - 1, -1, -1)]
         self._days.look(span)
+        self.table.look()
         before = self.table.read(span[window - 1], date)
         return [
             self._measure(day, span[nth - window + 1 : nth + 1], before.get(day))
@@ -91,7 +92,6 @@ class Watch:
                 figures=before.figures,
                 run_id=before.run_id,
             )
-        count = self.table.count(date)
         days = self._days.batch(window)
         if date not in days:
             raise UnfitDataError(
@@ -103,7 +103,7 @@ class Watch:
             figures, warnings = self._figures(list(days.values()))
             found = DayFigures(date, tuple(figures), digest, run_id)
             digests = {version: said for day in days.values() for version, said in day.digests.items()}
-            version = self.table.write(found, digests, count)
+            version = self.table.write(found, digests)
         except BaseException as error:
             with suppress(Exception):
                 self._recorder.fail(run_id, error)
