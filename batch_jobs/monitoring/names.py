@@ -17,7 +17,7 @@ VOLUMES = (
     *("outcomes_repeated", "outcomes_contradicted", "outcomes_unusable", "outcomes_unmatched"),
 )
 # Of a feature, or of `PREDICTION`, against the training rows.
-DRIFT = ("psi", "jensen_shannon", "missing_share", "missing_change", "unseen_share")
+DRIFT = ("psi", "psi_by_chance", "jensen_shannon", "missing_share", "missing_change", "unseen_share")
 DRIFTED = "drifted_features"
 # Of a feature, or of `PREDICTION`, between the endpoint's rows and the job's rows of the same key.
 SKEW = ("skew_share", "skew_rows")

@@ -61,9 +61,11 @@ class _Figures(Collector):
         drift = _family(
             "drift",
             "How far a column is from the training rows, or the endpoint's from the job's.",
-            ("source", "model_version", "feature", "metric"),
+            ("source", "model_version", "feature", "metric", "days"),
         )
-        rows = _family("rows", "Rows of the day, and shares of them.", ("source", "model_version", "metric"))
+        rows = _family(
+            "rows", "Rows of the day, and shares of them.", ("source", "model_version", "metric", "days")
+        )
         for each in self._day.figures:
             of = [job, each.source, str(each.model_version)]
             if each.metric in _QUALITY and not each.slice.startswith("prediction="):
@@ -72,9 +74,9 @@ class _Figures(Collector):
                     if value is not None:
                         quality.add_metric([*of, each.slice, each.metric, str(each.days), bound], value)
             elif each.metric in _FEATURES:
-                drift.add_metric([*of, each.feature, each.metric], each.value)
+                drift.add_metric([*of, each.feature, each.metric, str(each.days)], each.value)
             elif each.metric in _ROWS and each.slice == ALL:
-                rows.add_metric([*of, each.metric], each.value)
+                rows.add_metric([*of, each.metric, str(each.days)], each.value)
         firing = _family("alert_firing", "1 while a declared alert stands.", ("alert", "severity"))
         last = {event.alert: event for event in self._events}
         for alert in self._job.monitor.alerts if self._job.monitor else ():

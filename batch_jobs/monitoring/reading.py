@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from storage import LiveFile, S3Settings, Snapshot, Store
 
 _AT_ONCE = 8
-_PREDICTED = ("prediction", "model_version", "artifact_digest")
+_PREDICTED = ("prediction", "model", "model_version", "artifact_digest")
 
 
 class Days:
@@ -101,7 +101,7 @@ class Days:
         columns = [key, *_PREDICTED]
         parts = [file_columns(self._table, file.path, columns, self._store) for file in files]
         parts = [part.filter(pa.array(chosen(part[key], scored))) for part in parts]
-        types = [pa.string(), pa.float32(), pa.int64(), pa.string()]
+        types = [pa.string(), pa.float32(), pa.string(), pa.int64(), pa.string()]
         schema = pa.schema(list(zip(columns, types, strict=True)))
         found = pa.concat_tables([schema.empty_table(), *(part.cast(schema) for part in parts)])
         known = settled(*self.outcomes(date), self._monitor.outcomes)
@@ -119,6 +119,7 @@ class Days:
             predicted=_numbers(found["prediction"]),
             label=label,
             features=self.features(date, found[key], kinds),
+            model=found["model"][0].as_py() if len(found) else "",
             digests=dict(zip(versions.tolist(), found["artifact_digest"].to_pylist(), strict=True)),
             # All rows of a partition are of one commit, and so of one version.
             scored={int(versions[0]): scored} if len(versions) else {},

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -42,6 +42,7 @@ class DayRows:
     predicted: Floats
     label: Floats
     features: pa.Table
+    model: str = ""
     digests: Mapping[int, str] = field(default_factory=dict)
     scored: Mapping[int, int] = field(default_factory=dict)
     quarantined: int = 0
@@ -49,6 +50,18 @@ class DayRows:
 
     def __len__(self) -> int:
         return len(self.predicted)
+
+    def only(self, rows: npt.NDArray[np.bool_]) -> DayRows:
+        """Return some of the rows; what is counted of the day stays."""
+        kept = pa.array(rows)
+        return replace(
+            self,
+            keys=self.keys.filter(kept),
+            versions=self.versions[rows],
+            predicted=self.predicted[rows],
+            label=self.label[rows],
+            features=self.features.filter(kept),
+        )
 
 
 def label_of(raw: Floats, outcomes: Outcomes) -> Floats:

@@ -18,10 +18,11 @@ from mlflow import MlflowClient
 import deploy
 from batch_jobs.__main__ import main
 from evidence import METRICS
-from storage import S3Settings, Store
+from storage import Notes, S3Settings, Store
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
 TABLE = "s3://greenroom/flight_delay/monitoring"
 OUTCOMES = "s3://greenroom/flight_delay/outcomes"
@@ -44,7 +45,9 @@ def monitored(roles: dict[str, dict[str, str]], in_production: int) -> list[dict
     assert in_production == 1
     span = f"--from {FIRST} --to {LAST}"
     assert run_in_process(f"python -m batch_jobs backfill flight_delay {span}", roles["operator"]).code == 0
-    ran = run_in_process(f"python -m batch_jobs monitor flight_delay {span} --json", roles["operator"])
+    ran = run_in_process(
+        f"python -m batch_jobs monitor flight_delay {span} --no-alerts --json", roles["operator"]
+    )
     assert ran.code == 0, ran.err
     found: list[dict[str, Any]] = json.loads(ran.out)
     return found
@@ -74,7 +77,7 @@ def test_every_day_is_measured_once(monitored: list[dict[str, Any]], settings: S
     assert auc["model_version"] == 1
     assert len(auc["artifact_digest"]) == 64
     assert 0.4 < auc["low"] < auc["value"] < auc["high"] < 0.95
-    (window,) = figures(settings, date=LAST, metric="auc", days=14, slice="all")
+    (window,) = figures(settings, date=LAST, metric="auc", days=28, slice="all")
     # Nine days are blocks enough for an interval.
     assert window["low"] < window["value"] < window["high"]
     assert window["rows"] > 5 * auc["rows"]
@@ -115,7 +118,7 @@ def test_what_did_not_change_is_not_measured_again(
 ) -> None:
     assert monitored
     before = DeltaTable(TABLE, storage_options=settings.delta_options()).version()
-    ran = operator(main, "monitor", "flight_delay", "--date", str(LAST))
+    ran = operator(main, "monitor", "flight_delay", "--date", str(LAST), "--no-alerts")
     assert ran.code == 0
     assert ran.out == f"flight_delay {LAST}: nothing has changed since it was measured\n"
     assert DeltaTable(TABLE, storage_options=settings.delta_options()).version() == before
@@ -131,7 +134,7 @@ def test_outcomes_that_come_late_change_the_days_they_are_of(
     on_time = all_of_them.slice(0, 1).set_column(1, "arr_delay", pa.array([-5.0]))
     deliver(store, uri, pa.concat_tables([all_of_them.slice(1, 400), on_time, contradicting, on_time]))
     try:
-        ran = operator(main, "monitor", "flight_delay", "--date", str(LAST))
+        ran = operator(main, "monitor", "flight_delay", "--date", str(LAST), "--no-alerts")
         assert ran.code == 0, ran.err
         assert [line.split()[1] for line in ran.out.splitlines()] == [
             f"{earlier + dt.timedelta(days=n)}:" for n in range(3)
@@ -144,7 +147,7 @@ def test_outcomes_that_come_late_change_the_days_they_are_of(
         assert of_day["labelled_share"] < 0.6
     finally:
         deliver(store, uri, all_of_them)
-    assert operator(main, "monitor", "flight_delay", "--date", str(LAST)).code == 0
+    assert operator(main, "monitor", "flight_delay", "--date", str(LAST), "--no-alerts").code == 0
     (again,) = figures(settings, date=earlier, metric="outcomes_contradicted")
     assert again["value"] == 0
     (auc,) = figures(settings, date=earlier, metric="auc", days=1, slice="all")
@@ -157,7 +160,9 @@ def test_a_day_that_is_not_published_is_told_and_others_go_on(
 ) -> None:
     assert monitored
     before = FIRST - dt.timedelta(days=1)
-    ran = operator(main, "monitor", "flight_delay", "--from", str(before), "--to", str(FIRST), "--json")
+    ran = operator(
+        main, "monitor", "flight_delay", "--from", str(before), "--to", str(FIRST), "--no-alerts", "--json"
+    )
     assert ran.code == 3
     assert f"Nothing of {before} is published, so there is nothing to monitor" in ran.err
     missing, first = json.loads(ran.out)
@@ -178,3 +183,39 @@ def test_what_cannot_be_monitored_is_said(operator: As, arguments: tuple[str, ..
     ran = operator(main, "monitor", *arguments)
     assert ran.code == 2
     assert says in ran.err
+
+
+def test_rows_are_held_against_those_that_the_version_was_trained_on(
+    monitored: list[dict[str, Any]], settings: S3Settings, store: Store
+) -> None:
+    assert monitored
+    window = {
+        (row["metric"], row["feature"]): row["value"]
+        for row in figures(settings, date=LAST, days=28, slice="all")
+    }
+    # December is colder than the half year of the training, and has the same routes.
+    assert window["psi", "temp"] > 0.25 > window["psi", "origin"]
+    assert window["psi", "temp"] > window["psi_by_chance", "temp"]
+    assert window["drifted_features", ""] >= 1
+    assert 0 <= window["jensen_shannon", "prediction"] < 0.2
+    digest = figures(settings, date=LAST, metric="auc")[0]["artifact_digest"]
+    kept = Notes(store, f"{TABLE}/_references").get(digest)
+    assert kept is not None
+    assert kept["columns"]["carrier"]["kind"] == "category"
+    assert kept["columns"]["temp"]["rows"] == kept["prediction"]["rows"] > 150_000
+
+
+def test_the_command_leaves_a_report_and_metrics(
+    monitored: list[dict[str, Any]], operator: As, store: Store, tmp_path: Path
+) -> None:
+    assert monitored
+    page, metrics = tmp_path / "report.html", tmp_path / "flights.prom"
+    arguments = ("--date", str(LAST), "--no-alerts", "--out", str(page), "--prometheus", str(metrics))
+    ran = operator(main, "monitor", "flight_delay", *arguments)
+    assert ran.code == 0, ran.err
+    on_s3 = "s3://greenroom/flight_delay/reports/2013-12-01_2013-12-10.html"
+    assert ran.err.splitlines() == [f"report: {page}", f"report: {on_s3}"]
+    assert store.open(store.pin(on_s3)).read() == page.read_bytes()
+    assert "Quality over time" in page.read_text()
+    assert 'greenroom_monitoring_quality{batch_job="flight_delay"' in metrics.read_text()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["flights.prom", "report.html"]

@@ -40,7 +40,7 @@ def figures_of(nth: int) -> tuple[Figure, ...]:
     version = 1 if nth < 12 else 2
     at = Figure("batch", version, "", 0.0, 900)
     counts = {"scored": 900, "quarantined": 40 * (nth % 5 == 0), "labelled": 850, "labelled_share": 0.94}
-    counts |= {"outcomes_contradicted": 2, "drifted_features": nth % 3}
+    counts |= {"outcomes_contradicted": 2}
     found = [replace(at, metric=name, value=value) for name, value in counts.items()]
     for metric, value in (("auc", 0.75), ("log_loss", 0.5), ("brier", 0.17), ("calibration_error", 0.05)):
         of = replace(at, metric=metric, value=value - nth / 200)
@@ -51,12 +51,13 @@ def figures_of(nth: int) -> tuple[Figure, ...]:
         found.append(replace(of, metric="mean_prediction", value=low / 10 + 0.05))
         found.append(replace(of, metric="mean_outcome", value=low / 10 + 0.02 * (nth % 3)))
     for feature, psi in (("temp", nth / 20), (HOSTILE, 0.01), (PREDICTION, 0.1)):
-        of = replace(at, feature=feature)
+        of = replace(at, feature=feature, days=14)
         found += [replace(of, metric="psi", value=psi), replace(of, metric="jensen_shannon", value=psi / 4)]
         found += [
             replace(of, metric="missing_share", value=0.1),
             replace(of, metric="unseen_share", value=0.0),
         ]
+    found.append(replace(at, metric="drifted_features", value=nth % 3, days=14))
     online = replace(at, source="online")
     found += [replace(online, metric="scored"), replace(online, metric="auc", value=0.7)]
     found.append(replace(online, metric="skew_share", value=0.02, feature="temp"))

@@ -48,7 +48,7 @@ def tiles(days: Days, monitor: Monitor, events: Sequence[AlertEvent]) -> list[Ti
         found.append(
             Tile("quarantined", f"{aside / (total + aside):.2%}", f"{aside:,.0f} rows of the period")
         )
-    drifted = series(days, DRIFTED)
+    drifted = series(days, DRIFTED, window=True)
     if drifted:
         value = drifted[-1].figure.value
         found.append(Tile("drifted features", f"{value:.0f}", f"on {drifted[-1].date}", is_bad=value > 0))

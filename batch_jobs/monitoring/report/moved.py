@@ -25,19 +25,17 @@ _SKEW_SHOWN = 6
 
 def drift(days: Days, monitor: Monitor, source: Source = "batch") -> list[Section]:
     """Return how far the rows of the period are from those of training; nothing where that is not known."""
-    names = features(days, source=source)
+    names = features(days, source=source, window=True)
     if not names:
         return []
     shown = names[:_MOST_FEATURES]
-    found = {name: series(days, "psi", source=source, feature=name) for name in shown}
+    found = {name: series(days, "psi", source=source, feature=name, window=True) for name in shown}
     limit = monitor.drift.psi
     over = [name for name in shown if found[name] and found[name][-1].figure.value > limit]
-    told = (
-        f"PSI of {len(shown)} columns by day; on the last day, above {limit:g}: {', '.join(over) or 'none'}."
-    )
+    told = f"PSI of {len(shown)} columns; on the last day, above {limit:g}: {', '.join(over) or 'none'}."
     said = (
-        "How far the rows of a day are from those that the version was trained on.",
-        "The population stability index is 0 where they are alike; few rows alone make some of it.",
+        "How far the rows of the window that ends on a day are from those that the version was trained on.",
+        "The population stability index is 0 where they are alike. A day alone is one weekday, one weather.",
     )
     drawn = Plot(
         "Population stability", plots.drift(shown, found, limit), told + cut(len(names), _MOST_FEATURES)
@@ -45,7 +43,8 @@ def drift(days: Days, monitor: Monitor, source: Source = "batch") -> list[Sectio
     parts: list[Plot | Table] = [drawn, _drift_table(days, monitor, shown, source)]
     if PREDICTION in names:
         lines = {
-            name: series(days, name, source=source, feature=PREDICTION) for name in ("psi", "jensen_shannon")
+            name: series(days, name, source=source, feature=PREDICTION, window=True)
+            for name in ("psi", "jensen_shannon")
         }
         told = "Drift of the predictions themselves, against those on the training rows."
         parts.append(Plot("Predictions", plots.lines("drift", lines, limit), told))
@@ -56,12 +55,12 @@ def _drift_table(days: Days, monitor: Monitor, names: Sequence[str], source: Sou
     head = ("column", "PSI, worst", "on", "PSI, last", "Jensen-Shannon", "missing", "change", "unseen")
     rows, bad = [], set()
     for nth, name in enumerate(names):
-        psi = series(days, "psi", source=source, feature=name)
+        psi = series(days, "psi", source=source, feature=name, window=True)
         worst = max(psi, key=lambda point: point.figure.value)
         last = {
             metric: points[-1].figure.value
             for metric in ("jensen_shannon", "missing_share", "missing_change", "unseen_share")
-            if (points := series(days, metric, source=source, feature=name))
+            if (points := series(days, metric, source=source, feature=name, window=True))
         }
         beyond = (
             psi[-1].figure.value > monitor.drift.psi

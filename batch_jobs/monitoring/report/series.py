@@ -89,12 +89,13 @@ def reigns(days: Days, source: Source = "batch") -> list[Reign]:
     return found
 
 
-def features(days: Days, metric: str = "psi", source: Source = "batch") -> list[str]:
+def features(days: Days, metric: str = "psi", source: Source = "batch", *, window: bool = False) -> list[str]:
     """Name the features of which a metric was measured, the most extreme first."""
     worst: dict[str, float] = {}
     for day in days.values():
         for each in day.figures:
-            if each.metric == metric and each.source == source and each.feature:
+            of = each.metric == metric and each.source == source and (each.days > 1) == window
+            if of and each.feature:
                 worst[each.feature] = max(worst.get(each.feature, 0.0), abs(each.value))
     return sorted(worst, key=lambda name: (-worst[name], name))
 
