@@ -15,6 +15,7 @@ import pyarrow as pa
 
 from batch_jobs.monitoring.figures import Figure
 from batch_jobs.monitoring.names import PREDICTION, QUALITY
+from batch_jobs.monitoring.rows import typed
 from evidence import LEAST_BLOCKS, METRICS, Resampling, Sample, cut_bands, estimate, measure_slices
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
+    from batch_jobs.conform import ColumnKind
     from batch_jobs.monitoring.declared import Monitor, Source
     from batch_jobs.monitoring.rows import DayRows
 
@@ -72,7 +74,11 @@ def _judged(days: Sequence[DayRows], version: int, monitor: Monitor) -> _Judged:
         np.concatenate([getattr(day, name)[mask] for day, mask in zip(days, masks, strict=True)])
         for name in ("label", "predicted")
     )
-    tables = [day.features.filter(pa.array(mask)) for day, mask in zip(days, masks, strict=True)]
+    kinds: dict[str, ColumnKind] = {
+        name: "number" if bands else "text" for name, bands in monitor.slices.items()
+    }
+    columns = [typed(day.features, kinds) for day in days]
+    tables = [table.filter(pa.array(mask)) for table, mask in zip(columns, masks, strict=True)]
     slices = {
         name: np.concatenate([table[name].to_numpy(zero_copy_only=False) for table in tables])
         if bands is None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,21 +13,23 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from batch_jobs.conform import conform
+from batch_jobs.monitoring.online import EXPOSED, FED_BACK, answered, with_feedback
 from batch_jobs.monitoring.rows import DayRows, aligned, chosen, look_up, settled
 from batch_jobs.partition import QUARANTINED, SCORED
 from storage import data_uri, file_columns, live_files, read_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     import numpy.typing as npt
 
     from batch_jobs.conform import ColumnKind
     from batch_jobs.job import BatchJob
-    from batch_jobs.monitoring.declared import Monitor
+    from batch_jobs.monitoring.declared import Monitor, Source
     from storage import LiveFile, S3Settings, Snapshot, Store
 
 _AT_ONCE = 8
+_EMPTY = {"row": pa.int32(), "outcome": pa.float64()}
 _PREDICTED = ("prediction", "model", "model_version", "artifact_digest")
 
 
@@ -46,16 +49,18 @@ class Days:
         self._table = data_uri(job.output, environment)
         self._input = data_uri(job.input, environment)
         self._outcomes = data_uri(monitor.outcomes.source, environment)
+        self._exposures = data_uri(monitor.exposures, environment) if monitor.exposures else None
+        self._feedback = data_uri(monitor.feedback, environment) if monitor.feedback else None
         self._live: dict[dt.date, list[LiveFile]] = {}
+        self._exposed: dict[dt.date, list[LiveFile]] = {}
+        self._fed: dict[dt.date, list[LiveFile]] = {}
         self._seen: dict[dt.date, _Seen] = {}
-        self._kept: dict[dt.date, tuple[str, DayRows]] = {}
+        self._kept: dict[tuple[Source, dt.date], tuple[str, DayRows]] = {}
 
     def look(self, dates: Sequence[dt.date]) -> None:
         """Find out what of these days is there now: predictions, input and outcomes."""
-        self._live = {}
-        for file in live_files(self._table, [], self._settings) or ():
-            if file.rows:
-                self._live.setdefault(dt.date.fromisoformat(file.partition["date"]), []).append(file)
+        self._live = self._by_day(self._table)
+        self._exposed, self._fed = self._by_day(self._exposures), self._by_day(self._feedback)
         with ThreadPoolExecutor(_AT_ONCE) as pool:
             self._seen = dict(zip(dates, pool.map(self._see, dates), strict=True))
 
@@ -65,9 +70,15 @@ class Days:
 
     def batch(self, dates: Sequence[dt.date]) -> dict[dt.date, DayRows]:
         """Return the scored rows of those days that are published, with the columns to slice by."""
-        published = [date for date in dates if self._live.get(date)]
-        with ThreadPoolExecutor(_AT_ONCE) as pool:
-            return dict(zip(published, pool.map(self._kept_rows, published), strict=True))
+        return self._rows("batch", [date for date in dates if self._live.get(date)], self._read)
+
+    def online(self, dates: Sequence[dt.date]) -> dict[dt.date, DayRows]:
+        """Return the rows that the endpoint answered on those days, with all columns that were recorded."""
+        return self._rows("online", [date for date in dates if self._exposed.get(date)], self._read_online)
+
+    def near(self, date: dt.date) -> list[dt.date]:
+        """Return a day and those beside it that were looked at: what is answered in UTC is of a local day."""
+        return [day for day in (date + dt.timedelta(days=n) for n in (-1, 0, 1)) if day in self._seen]
 
     def outcomes(self, date: dt.date) -> tuple[pa.ChunkedArray, npt.NDArray[np.float64]]:
         """Return key and value of each outcome of a day, as delivered; both (rows,)."""
@@ -82,17 +93,62 @@ class Days:
         table = self._conformed(self._seen[date].input, {key: "text", **kinds}, wanted)
         return aligned(wanted, table[key], table.select(list(kinds)))
 
+    def _by_day(self, table_uri: str | None) -> dict[dt.date, list[LiveFile]]:
+        found: dict[dt.date, list[LiveFile]] = {}
+        for file in (live_files(table_uri, [], self._settings) or ()) if table_uri else ():
+            if file.rows:
+                found.setdefault(dt.date.fromisoformat(file.partition["date"]), []).append(file)
+        return found
+
     def _see(self, date: dt.date) -> _Seen:
-        snapshots = (
+        of_input, outcomes = (
             self._store.snapshot(uri.replace("{date}", str(date))) for uri in (self._input, self._outcomes)
         )
-        return _Seen(tuple(file.path for file in self._live.get(date, ())), *snapshots)
+        files = [*self._live.get(date, ()), *self._exposed.get(date, ()), *self._fed_of(date)]
+        return _Seen(tuple(file.path for file in files), of_input, outcomes)
 
-    def _kept_rows(self, date: dt.date) -> DayRows:
-        digest = self.digest(date)
-        if self._kept.get(date, ("",))[0] != digest:
-            self._kept[date] = (digest, self._read(date))
-        return self._kept[date][1]
+    def _fed_of(self, date: dt.date) -> list[LiveFile]:
+        """Return the files that may hold what clients reported of a day: a little early, or days late."""
+        days = range(-1, self._monitor.late_days + 2)
+        return [file for n in days for file in self._fed.get(date + dt.timedelta(days=n), ())]
+
+    def _rows(
+        self, source: Source, dates: Sequence[dt.date], read: Callable[[dt.date], DayRows]
+    ) -> dict[dt.date, DayRows]:
+        def kept(date: dt.date) -> DayRows:
+            digest, key = self.digest(date), (source, date)
+            if self._kept.get(key, ("",))[0] != digest:
+                self._kept[key] = (digest, read(date))
+            return self._kept[key][1]
+
+        with ThreadPoolExecutor(_AT_ONCE) as pool:
+            return dict(zip(dates, pool.map(kept, dates), strict=True))
+
+    def _read_online(self, date: dt.date) -> DayRows:
+        model = self._job.model.removeprefix("models:/").partition("/")[0].partition("@")[0]
+        rows = answered(self._read_files(self._exposures, self._exposed[date], EXPOSED), model, date)
+        outcomes = [self.outcomes(day) for day in self.near(date)]
+        keys = pa.chunked_array([chunk for key, _ in outcomes for chunk in key.chunks], pa.string())
+        by_entity = settled(keys, np.concatenate([raw for _, raw in outcomes]), self._monitor.outcomes)
+        label, _ = look_up(rows.keys, by_entity)
+        counts: dict[str, int] = {}
+        if self._feedback:
+            reported, known = with_feedback(
+                rows, self._read_files(self._feedback, self._fed_of(date), FED_BACK)
+            )
+            # What a client says of its own request is nearer to it than what lies at its entity.
+            label = np.where(np.isnan(reported), label, reported)
+            counts = {name: known.counts[name] for name in ("repeated", "contradicted", "unusable")}
+        return replace(rows, label=label, outcomes=counts)
+
+    def _read_files(
+        self, table_uri: str | None, files: Sequence[LiveFile], columns: Sequence[str]
+    ) -> pa.Table:
+        read = (file_columns(str(table_uri), file.path, columns, self._store) for file in files)
+        tables = [table.select(list(columns)) for table in read]
+        if not tables:
+            return pa.table({name: pa.array([], _EMPTY.get(name, pa.string())) for name in columns})
+        return pa.concat_tables(tables, promote_options="permissive")
 
     def _read(self, date: dt.date) -> DayRows:
         key = self._monitor.outcomes.key
@@ -145,7 +201,7 @@ class Days:
 
 
 class _Seen:
-    """What lay there of a day: files of predictions, and snapshots of input and outcomes."""
+    """What lay there of a day: files of tables, and snapshots of input and outcomes."""
 
     def __init__(self, paths: tuple[str, ...], of_input: Snapshot, outcomes: Snapshot) -> None:
         self.input, self.outcomes = of_input, outcomes

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
+    from batch_jobs.conform import ColumnKind
     from batch_jobs.monitoring.declared import Outcomes, Source
     from evidence.outcomes import Settled
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 # Of a larger day, so many rows are measured: chosen by key, so that the same are chosen again.
 MOST_ROWS = 200_000
+_TYPES = {"number": pa.float64(), "text": pa.string()}
 
 
 @dataclass(frozen=True)
@@ -96,3 +98,13 @@ def aligned(wanted: pa.ChunkedArray, keys: pa.ChunkedArray, table: pa.Table) -> 
     """Return the row of `table` for each wanted key, nulls where there is none; `keys` are those it has."""
     place = pc.index_in(wanted, keys.combine_chunks())
     return table.take(place)
+
+
+def typed(features: pa.Table, kinds: Mapping[str, ColumnKind]) -> pa.Table:
+    """Return columns as the types they should have: nulls where a column is not there, or of another type."""
+    columns = {}
+    for name, kind in kinds.items():
+        wanted = _TYPES[kind]
+        fits = name in features.column_names and features[name].type == wanted
+        columns[name] = features[name] if fits else pa.nulls(len(features), wanted)
+    return pa.table({**columns, "_row": pa.array(range(len(features)), pa.int64())}).select(list(kinds))

@@ -5,18 +5,17 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import time
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from batch_jobs.errors import JobFileError, UnfitDataError
-from batch_jobs.monitoring.drift import count_rows, kinds_of, measure_features, together
-from batch_jobs.monitoring.figures import DayFigures, Figure
+from batch_jobs.monitoring.figures import DayFigures
 from batch_jobs.monitoring.quality import measure_quality, measure_volumes
 from batch_jobs.monitoring.reading import Days
 from batch_jobs.monitoring.record import Recorder
 from batch_jobs.monitoring.references import References
+from batch_jobs.monitoring.shifts import Shifts
 from batch_jobs.monitoring.table import FigureTable
 from storage import S3Settings, Store, data_uri
 
@@ -24,8 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from batch_jobs.job import BatchJob
-    from batch_jobs.monitoring.drift import Counts
-    from batch_jobs.monitoring.references import Reference
+    from batch_jobs.monitoring.figures import Figure
     from batch_jobs.monitoring.rows import DayRows
     from registry import Registry
 
@@ -33,7 +31,6 @@ if TYPE_CHECKING:
 _FORMAT = 1
 # Below the table of figures, beside its own files.
 _REFERENCES = "_references"
-_AT_ONCE = 8
 
 
 @dataclass(frozen=True)
@@ -63,10 +60,8 @@ class Watch:
         self.table = FigureTable(data_uri(job.monitor.output, environment), store, settings)
         self._days = Days(job, job.monitor, store, settings, environment)
         self._recorder = Recorder(registry, job)
-        references = f"{self.table.uri}/{_REFERENCES}"
-        self._references = References(references, registry, store, settings)
-        # A window goes over the same days again and again.
-        self._counts: dict[tuple[dt.date, int], tuple[str, Counts]] = {}
+        references = References(f"{self.table.uri}/{_REFERENCES}", registry, store, settings)
+        self._shifts = Shifts(self._days, references, job.monitor)
 
     @classmethod
     def connect(cls, job: BatchJob, environment: Mapping[str, str]) -> Watch:
@@ -111,9 +106,10 @@ class Watch:
             )
         run_id = self._recorder.begin(str(date))
         try:
-            figures, warnings = self._figures(list(days.values()))
+            figures, warnings = self._figures(list(days.values()), self._online(date, window))
             found = DayFigures(date, tuple(figures), digest, run_id)
-            digests = {version: said for day in days.values() for version, said in day.digests.items()}
+            measured = [*days.values(), *self._online(date, window)]
+            digests = {version: said for day in measured for version, said in day.digests.items()}
             version = self.table.write(found, digests)
         except BaseException as error:
             with suppress(Exception):
@@ -133,38 +129,24 @@ class Watch:
             seconds=seconds,
         )
 
-    def _figures(self, days: Sequence[DayRows]) -> tuple[list[Figure], list[str]]:
-        figures, warnings = measure_quality(days, self.monitor)
-        drifted, without = self._drift(days)
-        return measure_volumes(days[-1]) + figures + drifted, warnings + without
-
-    def _drift(self, days: Sequence[DayRows]) -> tuple[list[Figure], list[str]]:
-        """Measure the last of some days, and all of them, against the rows that its versions saw."""
-        last = days[-1]
+    def _figures(self, batch: Sequence[DayRows], online: Sequence[DayRows]) -> tuple[list[Figure], list[str]]:
         figures: list[Figure] = []
-        warnings = []
-        for version, digest in last.digests.items():
-            reference = self._references.of(last.model, version, digest)
-            if reference is None:
-                warnings.append(self._references.warnings[digest])
-                continue
-            mine = [day for day in days if version in day.versions]
-            with ThreadPoolExecutor(_AT_ONCE) as pool:
-                counts = list(pool.map(lambda day, v=version, r=reference: self._counted(day, v, r), mine))
-            of = Figure(last.source, version, "", 0, 0)
-            figures += measure_features(reference, counts[-1], of, self.monitor.drift)
-            of = replace(of, days=self.monitor.window_days)
-            figures += measure_features(reference, together(counts), of, self.monitor.drift)
+        warnings: list[str] = []
+        for days in (batch, online):
+            if days:
+                quality, unmeasured = measure_quality(days, self.monitor)
+                drifted, without = self._shifts.drift(days)
+                figures += measure_volumes(days[-1]) + quality + drifted
+                warnings += unmeasured + without
+        if online:
+            figures += self._shifts.skew(online[-1])
         return figures, warnings
 
-    def _counted(self, day: DayRows, version: int, reference: Reference) -> Counts:
-        key = (day.date, version)
-        digest = self._days.digest(day.date)
-        if self._counts.get(key, ("", {}))[0] != digest:
-            rows = day.only(day.versions == version)
-            features = self._days.features(day.date, rows.keys, kinds_of(reference))
-            self._counts[key] = (digest, count_rows(reference, features, rows.predicted))
-        return self._counts[key][1]
+    def _online(self, date: dt.date, window: Sequence[dt.date]) -> list[DayRows]:
+        """Return the rows answered in a window, where its last day has any."""
+        found = self._days.online(window) if self.monitor.exposures else {}
+        # Answers of another model, or none that succeeded, are no rows of this one.
+        return list(found.values()) if date in found and len(found[date]) else []
 
     def _digest(self, window: Sequence[dt.date]) -> str:
         declared = asdict(self.monitor)
