@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from batch_jobs.monitoring.alerts.events import AlertEvent
     from batch_jobs.monitoring.alerts.retraining import Retrained
+    from batch_jobs.monitoring.figures import DayFigures
     from batch_jobs.monitoring.watch import Watch
     from registry import Registry
 
@@ -60,8 +61,20 @@ class Alarms:
         return tell_pending(self._watch.job, webhook, self.log, self._environment)
 
     def act(self) -> list[Retrained]:
-        """Retrain where an alert asks for it; minutes, and once for each firing."""
+        """Retrain where an alert asks for it, on days whose outcomes are known; that takes minutes."""
         retraining = self._watch.monitor.retrain
         if retraining is None:
             return []
-        return retrain_pending(self._watch.job, retraining, self.log, self._registry, self._environment)
+        if not any(event.kind == "fired" and event.action == "retrain" for event in self.log.read()):
+            return []
+        days = self._watch.table.read()
+        known = [day.date for day in days.values() if _has_outcomes(day)]
+        if not known:
+            return []
+        return retrain_pending(
+            self._watch.job, retraining, self.log, max(known), self._registry, self._environment
+        )
+
+
+def _has_outcomes(day: DayFigures) -> bool:
+    return any(each.metric == "labelled" and each.source == "batch" and each.value for each in day.figures)

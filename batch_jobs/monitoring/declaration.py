@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,63}")
 _VARIABLE = re.compile(r"[A-Z_][A-Z0-9_]*")
 _MOST_DAYS = 366
+_MOST_TRAINED = 36_500
 _TEXTS = ("output", "exposures", "feedback", "report")
 
 
@@ -170,13 +171,11 @@ def _webhook(found: Any, where: str) -> Webhook:
 
 
 def _retraining(found: Any, where: str) -> Retraining:
-    given = exactly(found, ("project", "train_days", "validation_days"), where)
+    given = exactly(found, ("project", "validation_days"), where, ("train_days", "again_days"))
     if not isinstance(given["project"], str) or not re.fullmatch(r"[a-z][a-z0-9_]*", given["project"]):
         raise JobFileError(f"{where}: project is {given['project']!r}, expected the name of a project")
-    days = {
-        key: _whole(given[key], 1, 36_500, f"{where}: {key}") for key in ("train_days", "validation_days")
-    }
-    return Retraining(given["project"], **days)
+    days = {key: _whole(given[key], 1, _MOST_TRAINED, f"{where}: {key}") for key in given if key != "project"}
+    return Retraining(project=given["project"], **days)
 
 
 def _is_number(found: Any) -> bool:

@@ -83,11 +83,16 @@ class Webhook:
 
 @dataclass(frozen=True)
 class Retraining:
-    """What the action `retrain` trains a project on: so many days, and so many after them to validate."""
+    """What the action `retrain` trains a project on: so many days, and so many after them to validate.
+
+    Without `train_days` it is trained on all days since the first that the project declares. Where no
+    candidate came of it, it is tried again after `again_days`, as long as the alert stands.
+    """
 
     project: str
-    train_days: int
     validation_days: int
+    train_days: int | None = None
+    again_days: int = 7
 
 
 @dataclass(frozen=True)

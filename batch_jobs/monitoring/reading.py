@@ -63,6 +63,8 @@ class Days:
         self._exposed, self._fed = self._by_day(self._exposures), self._by_day(self._feedback)
         with ThreadPoolExecutor(_AT_ONCE) as pool:
             self._seen = dict(zip(dates, pool.map(self._see, dates), strict=True))
+        # A process that goes on for years would hold all their rows.
+        self._kept = {key: found for key, found in self._kept.items() if key[1] in self._seen}
 
     def digest(self, date: dt.date) -> str:
         """SHA-256 over all that the rows of a day come from; equal means that nothing changed."""

@@ -81,7 +81,7 @@ def test_what_is_watched_is_one_figure_or_the_furthest_of_all_features() -> None
         Figure("batch", 1, "psi", 0.1, 900, feature="temp"),
         Figure("batch", 1, "psi", 0.4, 900, feature="humid"),
         Figure("batch", 1, "auc", 0.8, 900),
-        Figure("batch", 1, "auc", 0.6, 9000, days=14),
+        Figure("batch", 1, "auc", 0.6, 9000, 0.55, 0.65, days=14),
         Figure("batch", 1, "auc", 0.5, 300, slice="origin=JFK"),
     )
     days = {OCTOBER: DayFigures(OCTOBER, figures)}
@@ -94,6 +94,12 @@ def test_what_is_watched_is_one_figure_or_the_furthest_of_all_features() -> None
     assert stands(replace(auc, over="window"), days, 0) is True
     assert stands(replace(auc, slice="origin=JFK"), days, 0) is True
     assert stands(replace(auc, source="online"), days, 0) is None
+
+
+def test_a_window_of_a_few_days_does_not_fire_yet() -> None:
+    figures = (Figure("batch", 1, "scored", 900, 900), Figure("batch", 1, "auc", 0.5, 2700, days=14))
+    auc = Alert("low", "auc", below=0.7, over="window")
+    assert stands(auc, {OCTOBER: DayFigures(OCTOBER, figures)}, 0) is False
 
 
 @pytest.fixture

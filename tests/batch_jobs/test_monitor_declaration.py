@@ -14,7 +14,7 @@ from batch_jobs.monitoring.declared import Alert
 
 GOOD = yaml.safe_load((ROOT / "flight_delay.yaml").read_text())
 ALERT = {"name": "low", "metric": "auc", "below": 0.7}
-RETRAIN = {"project": "flight_delay", "train_days": 180, "validation_days": 30}
+RETRAIN = {"project": "flight_delay", "train_days": 180, "validation_days": 30, "again_days": 7}
 
 
 def declared(**changes: Any) -> dict[str, Any]:

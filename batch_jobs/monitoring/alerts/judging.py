@@ -6,6 +6,8 @@ import datetime as dt
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from batch_jobs.monitoring.names import QUALITY
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -14,6 +16,7 @@ if TYPE_CHECKING:
 
 # The feature of an alert that watches all of them: the one that is furthest beyond counts.
 ANY = "any"
+_QUALITY = frozenset((*QUALITY["classification"], *QUALITY["regression"]))
 
 
 @dataclass(frozen=True)
@@ -36,27 +39,34 @@ def judge(alert: Alert, days: Mapping[dt.date, DayFigures], date: dt.date) -> St
     if version is None:
         return None
     since = date - dt.timedelta(days=alert.of - 1)
-    values = {
-        day: value
+    figures = {
+        day: figure
         for day, found in days.items()
-        if since <= day <= date and (value := _value(alert, found, version)) is not None
+        if since <= day <= date and (figure := _furthest(alert, found, version)) is not None
     }
-    if date not in values:
+    if date not in figures:
         return None
-    beyond = sum(map(alert.is_beyond, values.values()))
-    value = values[date]
+    beyond = sum(_is_beyond(alert, figure) for figure in figures.values())
+    value = figures[date].value
     said = (
-        f"{alert.said}: {value:.4g} on {date}, beyond on {beyond} of {len(values)} days"
+        f"{alert.said}: {value:.4g} on {date}, beyond on {beyond} of {len(figures)} days"
         f" that are known since {since}, by version {version}"
     )
     return Standing(beyond >= alert.days, version, value, said)
 
 
-def _value(alert: Alert, day: DayFigures, version: int) -> float | None:
-    values = [each.value for each in day.figures if _is_watched(alert, each, version)]
-    if not values:
+def _furthest(alert: Alert, day: DayFigures, version: int) -> Figure | None:
+    found = [each for each in day.figures if _is_watched(alert, each, version)]
+    if not found:
         return None
-    return max(values) if alert.above is not None else min(values)
+    choose = max if alert.above is not None else min
+    return choose(found, key=lambda each: each.value)
+
+
+def _is_beyond(alert: Alert, figure: Figure) -> bool:
+    # A window of a few days, as a new version has at first, is not yet what the alert is about.
+    too_short = alert.over == "window" and figure.metric in _QUALITY and figure.low is None
+    return alert.is_beyond(figure.value) and not too_short
 
 
 def _is_watched(alert: Alert, figure: Figure, version: int) -> bool:

@@ -18,6 +18,7 @@ from registry import list_versions
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+    from typing import Any
 
     from batch_jobs.job import BatchJob
     from batch_jobs.monitoring.alerts.events import AlertEvent, EventLog
@@ -27,9 +28,10 @@ if TYPE_CHECKING:
 _ROOT = Path(__file__).resolve().parent.parent.parent.parent
 # A process that was killed leaves its note; after so long, another tries.
 _LEASE_S = 6 * 60 * 60
-_ATTEMPTS = 3
+# Marks of an event: that an attempt was begun, and what came of it; both numbered.
+_BEGUN, RETRAINED = "retrain-", "retrained-"
 _RUN = re.compile(r"\(ID '([0-9a-f]{32})'\)")
-_SHOWN_CHARACTERS = 600
+_SHOWN_CHARACTERS = 300
 
 
 @dataclass(frozen=True)
@@ -44,48 +46,70 @@ class Retrained:
 
 
 def retrain_pending(
-    job: BatchJob, retraining: Retraining, log: EventLog, registry: Registry, environment: Mapping[str, str]
+    job: BatchJob,
+    retraining: Retraining,
+    log: EventLog,
+    until: dt.date,
+    registry: Registry,
+    environment: Mapping[str, str],
 ) -> list[Retrained]:
-    """Retrain for each alert that asks for it, still stands, and was not answered yet.
+    """Retrain for each alert that asks for it and stands, on days up to `until`, whose outcomes are known.
 
-    Once for each firing, also by several processes: each attempt is claimed by a note. One that failed is
-    not tried again, one whose process was killed is.
+    Once, also by several processes: each attempt is claimed by a note. While no candidate came of it, it is
+    tried again when `again_days` more are known.
     """
     events = log.read()
     last = {event.alert: event for event in events}
     done = []
     for event in events:
-        asked = event.kind == "fired" and event.action == "retrain" and last[event.alert] == event
-        if not asked or not _claim(event, log):
+        if event.kind != "fired" or event.action != "retrain" or last[event.alert] != event:
             continue
-        found = retrain(job, retraining, event, registry, environment)
-        log.mark(event, "retrained", asdict(found))
-        done.append(found)
+        attempt = _claim(event, log, until, retraining.again_days)
+        if attempt is not None:
+            found = retrain(job, retraining, event, until, registry, environment)
+            log.mark(event, f"{RETRAINED}{attempt:03d}", asdict(found))
+            done.append(found)
     return done
 
 
-def _claim(event: AlertEvent, log: EventLog) -> bool:
+def last_of(marks: Mapping[str, dict[str, Any]]) -> dict[str, Any] | None:
+    """Return what came of the last retraining for an event, by its marks; None where there is none."""
+    names = sorted(name for name in marks if name.startswith(RETRAINED))
+    return marks[names[-1]] if names else None
+
+
+def _claim(event: AlertEvent, log: EventLog, until: dt.date, again_days: int) -> int | None:
+    """Return the number of the attempt that this process is to make, if any."""
     marks = log.marks(event)
-    attempts = sorted(name for name in marks if name.startswith("retrain-"))
-    if "retrained" in marks or len(attempts) >= _ATTEMPTS:
-        return False
-    if attempts and time.time() - marks[attempts[-1]]["at_s"] < _LEASE_S:
-        return False
-    return log.mark(event, f"retrain-{len(attempts) + 1}", {"at_s": time.time()})
+    attempts = sorted(name for name in marks if name.startswith(_BEGUN))
+    number = len(attempts) + 1
+    if attempts:
+        begun = marks[attempts[-1]]
+        ended = marks.get(f"{RETRAINED}{len(attempts):03d}")
+        if ended is None and time.time() - begun["at_s"] < _LEASE_S:
+            return None
+        again = dt.date.fromisoformat(begun["until"]) + dt.timedelta(days=again_days)
+        if ended is not None and (ended["requested"] or until < again):
+            return None
+    mine = log.mark(event, f"{_BEGUN}{number:03d}", {"at_s": time.time(), "until": str(until)})
+    return number if mine else None
 
 
 def retrain(
     job: BatchJob,
     retraining: Retraining,
     event: AlertEvent,
+    until: dt.date,
     registry: Registry,
     environment: Mapping[str, str],
 ) -> Retrained:
-    """Train on the newest days whose outcomes leave enough to validate on; validate; ask for review."""
+    """Train on the newest days that leave enough to validate on, up to `until`; validate; ask for review."""
     started = time.monotonic()
-    validated_from = event.date - dt.timedelta(days=retraining.validation_days - 1)
-    until = validated_from - dt.timedelta(days=1)
-    since = until - dt.timedelta(days=retraining.train_days - 1)
+    validated_from = until - dt.timedelta(days=retraining.validation_days - 1)
+    trained_until = validated_from - dt.timedelta(days=1)
+    window = ["-P", f"until={trained_until}"]
+    if retraining.train_days is not None:
+        window += ["-P", f"since={trained_until - dt.timedelta(days=retraining.train_days - 1)}"]
     model = job.model.removeprefix("models:/").partition("/")[0].partition("@")[0]
     run = (*_PYTHON, "mlflow", "run", ".", "--env-manager", "local", "--experiment-name", model)
     project = ("-P", f"project={retraining.project}")
@@ -93,22 +117,24 @@ def retrain(
     def result(version: int | None, said: str, *, requested: bool = False) -> Retrained:
         return Retrained(event.name, version, requested, said, round(time.monotonic() - started, 1))
 
-    trained = _command([*run, *project, "-P", f"since={since}", "-P", f"until={until}"], environment)
+    trained = _command([*run, *project, *window], environment)
     if trained.returncode:
-        return result(None, f"training on {since} to {until} failed: {_end_of(trained)}")
+        return result(None, f"training on days until {trained_until} failed: {_end_of(trained)}")
     version = _version_of(trained, model, registry)
     if version is None:
-        return result(None, f"training on {since} to {until} registered no version: {_end_of(trained)}")
-    window = ("-P", f"since={validated_from}", "-P", f"until={event.date}")
-    validated = _command([*run, "-e", "validate", *project, "-P", f"version={version}", *window], environment)
+        return result(
+            None, f"training on days until {trained_until} registered no version: {_end_of(trained)}"
+        )
+    days = ("-P", f"since={validated_from}", "-P", f"until={until}")
+    validated = _command([*run, "-e", "validate", *project, "-P", f"version={version}", *days], environment)
     if validated.returncode:
-        return result(version, f"version {version} did not pass its validation: {_end_of(validated)}")
-    reason = f"retrained on {since} to {until}, because the alert {event.alert} fired: {event.said}"
+        said = f"version {version}, trained on days until {trained_until}, did not pass its validation on"
+        return result(version, f"{said} {validated_from} to {until}: {_end_of(validated)}")
+    reason = f"retrained on days until {trained_until}, because the alert {event.alert} fired: {event.said}"
     asked = _command([*_PYTHON, "registry", "request", model, str(version), "--reason", reason], environment)
     if asked.returncode:
-        return result(
-            version, f"version {version} passed, and its review could not be asked for: {_end_of(asked)}"
-        )
+        said = f"version {version} passed, and its review could not be asked for: {_end_of(asked)}"
+        return result(version, said)
     return result(version, f"version {version}, {reason}; it waits for a reviewer", requested=True)
 
 

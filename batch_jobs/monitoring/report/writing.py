@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from batch_jobs.errors import JobFileError
+from batch_jobs.monitoring.alerts.retraining import last_of
 from batch_jobs.monitoring.report.content import sections, tiles
 from batch_jobs.monitoring.report.page import write_page
 from storage import data_uri
@@ -25,7 +26,7 @@ def render(watch: Watch, alarms: Alarms, since: dt.date, to: dt.date) -> str:
     days = watch.table.read(since, to)
     events = [event for event in alarms.log.read() if since <= event.date <= to]
     marks = {event.name: alarms.log.marks(event) for event in events}
-    done = {name: found["retrained"] for name, found in marks.items() if "retrained" in found}
+    done = {name: found for name in marks if (found := last_of(marks[name])) is not None}
     said = (
         f"{job.model} from {since} to {to}; {len(days)} days were measured.",
         f"Figures: {watch.table.uri}",
