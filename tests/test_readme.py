@@ -28,6 +28,7 @@ RUN_ELSEWHERE = {
     "mlflow run . --env-manager uv --experiment-name flight-delay -P sample=0.1": (
         "tests/projects/test_mlflow_run.py"
     ),
+    "python -m batch_jobs monitor flight_delay --date 2013-07-01": "tests/batch_jobs/test_monitor_days.py",
 }
 # What is running now.
 ITSELF = "make test"

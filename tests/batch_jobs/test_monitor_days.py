@@ -219,3 +219,14 @@ def test_the_command_leaves_a_report_and_metrics(
     assert "Quality over time" in page.read_text()
     assert 'greenroom_monitoring_quality{batch_job="flight_delay"' in metrics.read_text()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["flights.prom", "report.html"]
+
+
+def test_the_command_of_the_readme(roles: dict[str, dict[str, str]], in_production: int) -> None:
+    assert in_production
+    score = "python -m batch_jobs run flight_delay --date 2013-07-01"
+    assert run_in_process(score, roles["operator"]).code == 0
+    command = "python -m batch_jobs monitor flight_delay --date 2013-07-01"
+    ran = run_in_process(command, roles["operator"])
+    assert ran.code == 0, ran.err
+    assert "flight_delay 2013-07-01: version 1 labelled_share" in ran.out
+    assert "report: s3://greenroom/flight_delay/reports/2013-07-01_2013-07-01.html" in ran.err
