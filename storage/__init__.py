@@ -15,6 +15,7 @@ from storage.errors import (
     UnreadableFileError,
 )
 from storage.files import read_rows, row_groups
+from storage.followed import FollowedTable
 from storage.notes import Notes
 from storage.objects import Store
 from storage.once import VERSION, Written, find_written, stream_rows, write_once
@@ -29,6 +30,7 @@ __all__ = [
     "VERSION",
     "BrokenRow",
     "CommitConflictError",
+    "FollowedTable",
     "LiveFile",
     "Notes",
     "ObjectChangedError",

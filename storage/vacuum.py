@@ -18,6 +18,8 @@ from storage.snapshot import split_uri
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from deltalake import DeltaTable
+
     from storage.delta import Filter
     from storage.settings import S3Settings
 
@@ -51,10 +53,16 @@ def live_files(
     with translated("read", table_uri):
         if not DeltaTable.is_deltatable(table_uri, settings.delta_options()):
             return None
-        table = DeltaTable(table_uri, storage_options=settings.delta_options())
-        by = table.metadata().partition_columns
-        actions = pa.table(table.get_add_actions(flatten=True)).to_pylist()
-    found = [
+        found = files_of(DeltaTable(table_uri, storage_options=settings.delta_options()))
+    chosen = [file for file in found if all(file.partition[column] == value for column, _, value in filters)]
+    return tuple(sorted(chosen, key=lambda file: file.path))
+
+
+def files_of(table: DeltaTable) -> list[LiveFile]:
+    """List the live files of an open table."""
+    by = table.metadata().partition_columns
+    actions = pa.table(table.get_add_actions(flatten=True)).to_pylist()
+    return [
         LiveFile(
             path=action["path"],
             partition={column: str(action[f"partition.{column}"]) for column in by},
@@ -64,8 +72,6 @@ def live_files(
         )
         for action in actions
     ]
-    chosen = [file for file in found if all(file.partition[column] == value for column, _, value in filters)]
-    return tuple(sorted(chosen, key=lambda file: file.path))
 
 
 def vacuum(

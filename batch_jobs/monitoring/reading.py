@@ -16,7 +16,7 @@ from batch_jobs.conform import conform
 from batch_jobs.monitoring.online import EXPOSED, FED_BACK, answered, with_feedback
 from batch_jobs.monitoring.rows import DayRows, aligned, chosen, look_up, settled
 from batch_jobs.partition import QUARANTINED, SCORED
-from storage import data_uri, file_columns, live_files, read_rows
+from storage import FollowedTable, data_uri, file_columns, read_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -47,6 +47,7 @@ class Days:
         self._job, self._monitor = job, monitor
         self._store, self._settings = store, settings
         self._table = data_uri(job.output, environment)
+        self._logs: dict[str, FollowedTable] = {}
         self._input = data_uri(job.input, environment)
         self._outcomes = data_uri(monitor.outcomes.source, environment)
         self._exposures = data_uri(monitor.exposures, environment) if monitor.exposures else None
@@ -54,17 +55,25 @@ class Days:
         self._live: dict[dt.date, list[LiveFile]] = {}
         self._exposed: dict[dt.date, list[LiveFile]] = {}
         self._fed: dict[dt.date, list[LiveFile]] = {}
+        self._delivered: dict[dt.date, tuple[Snapshot, Snapshot]] = {}
         self._seen: dict[dt.date, _Seen] = {}
         self._kept: dict[tuple[Source, dt.date], tuple[str, DayRows]] = {}
 
     def look(self, dates: Sequence[dt.date]) -> None:
-        """Find out what of these days is there now: predictions, input and outcomes."""
+        """Find out what of these days is there now: predictions, input and outcomes.
+
+        Input and outcomes of days that are longer ago than `late_days` are looked for once by a process.
+        """
         self._live = self._by_day(self._table)
         self._exposed, self._fed = self._by_day(self._exposures), self._by_day(self._feedback)
+        fresh = dates[-1 - self._monitor.late_days :]
+        new = [date for date in dates if date in fresh or date not in self._delivered]
         with ThreadPoolExecutor(_AT_ONCE) as pool:
-            self._seen = dict(zip(dates, pool.map(self._see, dates), strict=True))
+            found = dict(zip(new, pool.map(self._deliveries, new), strict=True))
+        self._delivered = {date: found.get(date) or self._delivered[date] for date in dates}
+        self._seen = {date: self._see(date) for date in dates}
         # A process that goes on for years would hold all their rows.
-        self._kept = {key: found for key, found in self._kept.items() if key[1] in self._seen}
+        self._kept = {key: kept for key, kept in self._kept.items() if key[1] in self._seen}
 
     def digest(self, date: dt.date) -> str:
         """SHA-256 over all that the rows of a day come from; equal means that nothing changed."""
@@ -97,17 +106,23 @@ class Days:
 
     def _by_day(self, table_uri: str | None) -> dict[dt.date, list[LiveFile]]:
         found: dict[dt.date, list[LiveFile]] = {}
-        for file in (live_files(table_uri, [], self._settings) or ()) if table_uri else ():
+        if table_uri is None:
+            return found
+        log = self._logs.setdefault(table_uri, FollowedTable(table_uri, self._settings))
+        for file in log.live_files():
             if file.rows:
                 found.setdefault(dt.date.fromisoformat(file.partition["date"]), []).append(file)
         return found
 
-    def _see(self, date: dt.date) -> _Seen:
+    def _deliveries(self, date: dt.date) -> tuple[Snapshot, Snapshot]:
         of_input, outcomes = (
             self._store.snapshot(uri.replace("{date}", str(date))) for uri in (self._input, self._outcomes)
         )
+        return of_input, outcomes
+
+    def _see(self, date: dt.date) -> _Seen:
         files = [*self._live.get(date, ()), *self._exposed.get(date, ()), *self._fed_of(date)]
-        return _Seen(tuple(file.path for file in files), of_input, outcomes)
+        return _Seen(tuple(file.path for file in files), *self._delivered[date])
 
     def _fed_of(self, date: dt.date) -> list[LiveFile]:
         """Return the files that may hold what clients reported of a day: a little early, or days late."""

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 from batch_jobs.monitoring.figures import PARTITION_BY, SCHEMA, DayFigures, lay_out, read_back
-from storage import commit_parts, file_columns, live_files, write_part
+from storage import FollowedTable, commit_parts, file_columns, write_part
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,10 +26,11 @@ class FigureTable:
         self._settings = settings
         self._kept: dict[str, DayFigures] = {}
         self._live: dict[str, dt.date] = {}
+        self._log = FollowedTable(uri, settings)
 
     def look(self) -> None:
         """Find out which days there are now."""
-        files = live_files(self.uri, [], self._settings) or ()
+        files = self._log.live_files()
         self._live = {file.path: dt.date.fromisoformat(file.partition["date"]) for file in files}
 
     def write(self, day: DayFigures, digests: Mapping[int, str]) -> int:

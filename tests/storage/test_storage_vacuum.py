@@ -8,6 +8,7 @@ import pyarrow as pa
 import pytest
 
 from storage import (
+    FollowedTable,
     LiveFile,
     ObjectNotFoundError,
     Part,
@@ -58,6 +59,17 @@ def test_live_files_are_what_was_committed_last(s3: S3Settings, store: Store, ta
     assert both is not None
     assert [file.path for file in both] == [new.path, other.path]
     assert live_files(table, [("date", "=", "2013-07-03")], s3) == ()
+
+
+def test_a_followed_table_is_seen_as_it_is_each_time(s3: S3Settings, store: Store, table: str) -> None:
+    followed = FollowedTable(table, s3)
+    assert followed.live_files() == ()
+    commit(table, DAY, s3, part(table, DAY, store))
+    assert followed.live_files() == live_files(table, [], s3)
+    commit(table, DAY, s3, part(table, DAY, store, 5))
+    commit(table, NEXT, s3, part(table, NEXT, store))
+    assert followed.live_files() == live_files(table, [], s3)
+    assert len(followed.live_files()) == 2
 
 
 def test_what_nobody_can_need_is_deleted(s3: S3Settings, store: Store, table: str) -> None:
