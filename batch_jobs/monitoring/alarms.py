@@ -9,6 +9,7 @@ from batch_jobs.monitoring.alerts.events import EventLog
 from batch_jobs.monitoring.alerts.judging import judge
 from batch_jobs.monitoring.alerts.retraining import retrain_pending
 from batch_jobs.monitoring.alerts.telling import tell_pending
+from evidence import LEAST_BLOCKS
 from storage import data_uri
 
 if TYPE_CHECKING:
@@ -40,7 +41,9 @@ class Alarms:
         alerts = self._watch.monitor.alerts
         if not alerts:
             return []
-        since = date - dt.timedelta(days=max(alert.of for alert in alerts) - 1)
+        # Twice as many as a window needs to be judged: some may have been unfit.
+        back = max(2 * LEAST_BLOCKS, *(alert.of for alert in alerts))
+        since = date - dt.timedelta(days=back - 1)
         days = self._watch.table.read(since)
         if not days or max(days) != date:
             return []

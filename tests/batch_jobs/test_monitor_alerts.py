@@ -91,15 +91,19 @@ def test_what_is_watched_is_one_figure_or_the_furthest_of_all_features() -> None
     assert stands(psi, days, 0) is None
     auc = Alert("low", "auc", below=0.7)
     assert stands(auc, days, 0) is False
-    assert stands(replace(auc, over="window"), days, 0) is True
     assert stands(replace(auc, slice="origin=JFK"), days, 0) is True
     assert stands(replace(auc, source="online"), days, 0) is None
 
 
 def test_a_window_of_a_few_days_does_not_fire_yet() -> None:
     figures = (Figure("batch", 1, "scored", 900, 900), Figure("batch", 1, "auc", 0.5, 2700, days=14))
+    days = {on(nth): DayFigures(on(nth), figures) for nth in range(9)}
     auc = Alert("low", "auc", below=0.7, over="window")
-    assert stands(auc, {OCTOBER: DayFigures(OCTOBER, figures)}, 0) is False
+    found = [
+        stands(auc, {day: each for day, each in days.items() if day <= on(nth)}, nth) for nth in range(9)
+    ]
+    assert found == [False] * 7 + [True] * 2
+    assert stands(replace(auc, over="day"), days, 0) is None
 
 
 @pytest.fixture

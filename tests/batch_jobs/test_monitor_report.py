@@ -129,6 +129,11 @@ def test_names_of_columns_and_reasons_are_text_also_in_pictures(written: str) ->
         assert "<script" not in svg
 
 
+def test_what_is_beyond_a_threshold_is_told_apart(written: str) -> None:
+    rows = re.findall(r"<tr class=bad>(.*?)</tr>", written)
+    assert [re.sub("<.*?>", " ", row).split()[0] for row in rows] == ["2013-09-10", "temp"]
+
+
 def test_the_same_figures_give_the_same_page(written: str) -> None:
     again = sections(MONITOR, DAYS, EVENTS, {"auc-low.000001": {"said": f"version 3, {HOSTILE}"}})
     assert write_page(f"flight_delay {HOSTILE}", ("said",), tiles(DAYS, MONITOR, EVENTS), again) == written

@@ -6,7 +6,7 @@ import datetime as dt
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from batch_jobs.monitoring.names import QUALITY
+from evidence import LEAST_BLOCKS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
 # The feature of an alert that watches all of them: the one that is furthest beyond counts.
 ANY = "any"
-_QUALITY = frozenset((*QUALITY["classification"], *QUALITY["regression"]))
 
 
 @dataclass(frozen=True)
@@ -32,7 +31,8 @@ class Standing:
 def judge(alert: Alert, days: Mapping[dt.date, DayFigures], date: dt.date) -> Standing | None:
     """Judge an alert as of a day; None where the day has no such figure, and nothing can be said.
 
-    Only days of the version that is busiest on that day count: a new version begins anew.
+    Only days of the version that is busiest on that day count: a new version begins anew. An alert on the
+    window stands once the version is on at least eight of `days`.
     """
     today = days.get(date)
     version = next(iter(today.versions(alert.source)), None) if today else None
@@ -46,13 +46,16 @@ def judge(alert: Alert, days: Mapping[dt.date, DayFigures], date: dt.date) -> St
     }
     if date not in figures:
         return None
-    beyond = sum(_is_beyond(alert, figure) for figure in figures.values())
+    beyond = sum(alert.is_beyond(figure.value) for figure in figures.values())
     value = figures[date].value
     said = (
         f"{alert.said}: {value:.4g} on {date}, beyond on {beyond} of {len(figures)} days"
         f" that are known since {since}, by version {version}"
     )
-    return Standing(beyond >= alert.days, version, value, said)
+    # A window of a few days, as a new version has at first, is not yet what the alert is about.
+    reigned = sum(version in found.versions(alert.source) for day, found in days.items() if day <= date)
+    too_short = alert.over == "window" and reigned < LEAST_BLOCKS
+    return Standing(beyond >= alert.days and not too_short, version, value, said)
 
 
 def _furthest(alert: Alert, day: DayFigures, version: int) -> Figure | None:
@@ -61,12 +64,6 @@ def _furthest(alert: Alert, day: DayFigures, version: int) -> Figure | None:
         return None
     choose = max if alert.above is not None else min
     return choose(found, key=lambda each: each.value)
-
-
-def _is_beyond(alert: Alert, figure: Figure) -> bool:
-    # A window of a few days, as a new version has at first, is not yet what the alert is about.
-    too_short = alert.over == "window" and figure.metric in _QUALITY and figure.low is None
-    return alert.is_beyond(figure.value) and not too_short
 
 
 def _is_watched(alert: Alert, figure: Figure, version: int) -> bool:

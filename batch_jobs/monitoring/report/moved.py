@@ -77,7 +77,7 @@ def _drift_table(days: Days, monitor: Monitor, names: Sequence[str], source: Sou
     caption = (
         "Each column: the worst day, and the last; red is beyond a threshold of the job file on the last day"
     )
-    return Table(caption, head, tuple(rows), frozenset({1, 3, 4, 5, 6, 7}), frozenset(bad))
+    return Table(caption, head, tuple(rows), numbers=frozenset({1, 3, 4, 5, 6, 7}), bad=frozenset(bad))
 
 
 def skew(days: Days) -> Section:

@@ -24,7 +24,7 @@ nav a{display:inline-block;padding:.35rem .6rem .35rem 0}
 figure{margin:.5rem 0;max-width:42rem}
 figure img{display:block;width:100%;height:auto}
 figcaption{color:var(--soft);font-size:.9rem}
-dl.tiles{display:grid;grid-template-columns:repeat(auto-fill,minmax(10rem,1fr));gap:.6rem;margin:1rem 0}
+dl.tiles{display:grid;grid-template-columns:repeat(auto-fill,minmax(9rem,1fr));gap:.6rem;margin:1rem 0}
 dl.tiles div{border:1px solid var(--line);border-radius:.4rem;padding:.6rem}
 dl.tiles dt{color:var(--soft);font-size:.85rem}
 dl.tiles dd{margin:0;font-size:1.25rem;font-weight:600;overflow-wrap:anywhere}

@@ -26,6 +26,8 @@ COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00")
 _MARKERS = "osD^vP"
 _GREY = "#6b7280"
 _LABELS_AT_MOST = 30
+# A day or two that was unfit is no break.
+_GAP = dt.timedelta(days=3)
 
 
 def quality(
@@ -145,15 +147,16 @@ def lines(title: str, found: Mapping[str, Sequence[Point]], bound: float | None)
     """Draw some series over time, each with a name."""
     figure, axes = _new()
     for nth, (name, points) in enumerate(found.items()):
-        axes.plot(
-            [_at(p.date) for p in points],
-            [p.figure.value for p in points],
-            color=COLOURS[nth % len(COLOURS)],
-            marker=_MARKERS[nth % len(_MARKERS)],
-            markersize=3,
-            linewidth=1.2,
-            label=_plain(name),
-        )
+        for part_nth, part in enumerate(_unbroken(points)):
+            axes.plot(
+                [_at(p.date) for p in part],
+                [p.figure.value for p in part],
+                color=COLOURS[nth % len(COLOURS)],
+                marker=_MARKERS[nth % len(_MARKERS)],
+                markersize=3,
+                linewidth=1.2,
+                label=None if part_nth else _plain(name),
+            )
     if bound is not None:
         axes.axhline(bound, color=_GREY, linewidth=1.2, linestyle="--", label="threshold")
     axes.set_ylabel(title)
@@ -213,10 +216,16 @@ def _zoom(axes: Any, daily: Sequence[Point], windows: Sequence[Point], bounds: M
 
 
 def _unbroken(points: Sequence[Point]) -> list[list[Point]]:
-    """Cut a series where the version changes: a line from one to the other would say nothing."""
+    """Cut a series where the version changes, or days are missing: a line across would say nothing."""
     parts: list[list[Point]] = []
     for point in points:
-        if parts and parts[-1][-1].figure.model_version == point.figure.model_version:
+        before = parts[-1][-1] if parts else None
+        goes_on = (
+            before is not None
+            and before.figure.model_version == point.figure.model_version
+            and point.date - before.date <= _GAP
+        )
+        if goes_on:
             parts[-1].append(point)
         else:
             parts.append([point])
