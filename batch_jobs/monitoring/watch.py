@@ -99,10 +99,10 @@ class Watch:
                 run_id=before.run_id,
             )
         days = self._days.batch(window)
-        if date not in days:
+        if date not in days or not len(days[date]):
             raise UnfitDataError(
-                f"Nothing of {date} is published, so there is nothing to monitor. Run it first: python -m"
-                f" batch_jobs run {self.job.name} --date {date}"
+                f"No scored row of {date} is published, so there is nothing to monitor. Run it first: python"
+                f" -m batch_jobs run {self.job.name} --date {date}"
             )
         run_id = self._recorder.begin(str(date))
         try:

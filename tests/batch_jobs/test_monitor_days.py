@@ -164,7 +164,7 @@ def test_a_day_that_is_not_published_is_told_and_others_go_on(
         main, "monitor", "flight_delay", "--from", str(before), "--to", str(FIRST), "--no-alerts", "--json"
     )
     assert ran.code == 3
-    assert f"Nothing of {before} is published, so there is nothing to monitor" in ran.err
+    assert f"No scored row of {before} is published, so there is nothing to monitor" in ran.err
     missing, first = json.loads(ran.out)
     assert missing["error"]
     assert first["date"] == str(FIRST)
