@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections import Counter
 from typing import TYPE_CHECKING
 
@@ -26,6 +27,9 @@ EXPOSED = (
     *("prediction_id", "row", "entity", "model", "model_version"),
     *("artifact_digest", "prediction", "features"),
 )
+# What is appended to the columns that were recorded.
+_OURS = frozenset({"_name", "_row"})
+_MOST_COLUMNS = 1000
 FED_BACK = ("prediction_id", "row", "outcome")
 
 
@@ -70,9 +74,13 @@ def prediction_keys(table: pa.Table) -> pa.ChunkedArray:
 
 
 def spread(rows: Sequence[str | None]) -> pa.Table:
-    """Return JSON objects as columns: numbers where each value is one, else text; null if not recorded."""
+    """Return JSON objects as columns: numbers where each value is one, else text; null if not recorded.
+
+    Clients choose the names: of many, those that most rows have are kept, and ours are not theirs to give.
+    """
     found = [json.loads(row) if row else {} for row in rows]
-    names = dict.fromkeys(name for row in found for name in row)
+    often = Counter(name for row in found for name in row if name not in _OURS)
+    names = [name for name, _ in often.most_common(_MOST_COLUMNS)]
     columns = {name: _column([row.get(name) for row in found]) for name in names}
     # Without any column, a table would forget how many rows it has.
     return pa.table({**columns, "_row": pa.array(range(len(rows)), pa.int64())})
@@ -81,8 +89,15 @@ def spread(rows: Sequence[str | None]) -> pa.Table:
 def _column(values: Sequence[Any]) -> pa.Array:
     there = [value for value in values if value is not None]
     if all(isinstance(value, (int, float)) and not isinstance(value, bool) for value in there):
-        return pa.array([None if value is None else float(value) for value in values], pa.float64())
+        return pa.array([None if value is None else _float(value) for value in values], pa.float64())
     return pa.array([None if value is None else str(value) for value in values], pa.string())
+
+
+def _float(value: float) -> float:
+    try:
+        return float(value)
+    except OverflowError:  # a whole number of hundreds of digits
+        return math.inf if value > 0 else -math.inf
 
 
 def with_feedback(rows: DayRows, feedback: pa.Table) -> tuple[Floats, Settled]:

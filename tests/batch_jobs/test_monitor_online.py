@@ -107,6 +107,16 @@ def test_what_was_recorded_becomes_columns_of_its_type() -> None:
     assert same["carrier"].to_pylist() == ["UA", None, "3"]
 
 
+def test_a_client_that_names_columns_as_it_likes_harms_nobody() -> None:
+    digits = "9" * 400
+    rows = [f'{{"temp": {digits}, "_name": 1, "_row": 2}}', *(f'{{"c{n}": 1}}' for n in range(1500))]
+    found = spread(rows)
+    assert len(found.column_names) == 1001
+    assert found["temp"][0].as_py() == float("inf")
+    answers = answered(table(exposure("p", "f", 0.5, features={"_name": "x"})), "flight-delay", JULY)
+    assert with_feedback(answers, feedback(("p", 0, 1.0)))[0].tolist() == [1.0]
+
+
 def batch_rows(**predicted: float) -> DayRows:
     return DayRows(
         date=JULY,
