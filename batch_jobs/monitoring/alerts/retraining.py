@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from registry import list_versions
+from registry import list_versions, translated
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -30,6 +30,7 @@ _ROOT = Path(__file__).resolve().parent.parent.parent.parent
 _LEASE_S = 6 * 60 * 60
 # Marks of an event: that an attempt was begun, and what came of it; both numbered.
 _BEGUN, RETRAINED = "retrain-", "retrained-"
+_VERDICT = "greenroom.verdict"
 _RUN = re.compile(r"\(ID '([0-9a-f]{32})'\)")
 _SHOWN_CHARACTERS = 300
 
@@ -129,7 +130,8 @@ def retrain(
     validated = _command([*run, "-e", "validate", *project, "-P", f"version={version}", *days], environment)
     if validated.returncode:
         said = f"version {version}, trained on days until {trained_until}, did not pass its validation on"
-        return result(version, f"{said} {validated_from} to {until}: {_end_of(validated)}")
+        verdict = _verdict_of(validated, registry) or _end_of(validated)
+        return result(version, f"{said} {validated_from} to {until}: {verdict}")
     reason = f"retrained on days until {trained_until}, because the alert {event.alert} fired: {event.said}"
     asked = _command([*_PYTHON, "registry", "request", model, str(version), "--reason", reason], environment)
     if asked.returncode:
@@ -154,6 +156,16 @@ def _version_of(ran: subprocess.CompletedProcess[str], model: str, registry: Reg
     runs = set(_RUN.findall(ran.stderr + ran.stdout))
     found = [version.version for version in list_versions(registry, model) if version.run_id in runs]
     return max(found) if found else None
+
+
+def _verdict_of(ran: subprocess.CompletedProcess[str], registry: Registry) -> str | None:
+    """Return what a validation came to, in a word; None where it did not come to anything."""
+    for run in _RUN.findall(ran.stderr + ran.stdout):
+        with translated(f"look at the run {run}"):
+            found: str | None = registry.client.get_run(run).data.tags.get(_VERDICT)
+        if found:
+            return found
+    return None
 
 
 def _end_of(ran: subprocess.CompletedProcess[str]) -> str:
