@@ -13,9 +13,21 @@ from serving.watching.logs import log
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-_AGAIN_S, _AGAIN_AT_MOST_S, _STOP_S = 2.0, 60.0, 3.0
+_AGAIN_S, _STOP_S = 2.0, 3.0
 # What ran for so long is started again at once, however often it had ended before.
 _SOUND_S = 60.0
+
+
+@dataclass(frozen=True)
+class Pauses:
+    """How long what ends soon is left alone: 2 s, then `times` as long each time, up to `at_most_s`."""
+
+    times: int = 2
+    at_most_s: float = 60.0
+
+    def after(self, ends: int) -> float:
+        """Return the seconds before it is started again, when it has ended so often in a row."""
+        return min(_AGAIN_S * float(self.times) ** max(ends - 1, 0), self.at_most_s)
 
 
 @dataclass
@@ -26,6 +38,7 @@ class Kept:
     command: Sequence[str]
     environment: Mapping[str, str] | None = None
     inherits: Sequence[int] = ()
+    pauses: Pauses = Pauses()
     _process: subprocess.Popen[bytes] | None = None
     _started_at: float = float("-inf")
     _ends: int = 0
@@ -39,7 +52,7 @@ class Kept:
             log(f"{self.name}_ended", "error", code=self._process.returncode)
             self._process = None
             self._ends = 0 if ran_s > _SOUND_S else self._ends + 1
-        if ran_s < min(_AGAIN_S * 2 ** max(self._ends - 1, 0), _AGAIN_AT_MOST_S):
+        if ran_s < self.pauses.after(self._ends):
             return
         self._started_at = time.monotonic()
         self._process = subprocess.Popen(

@@ -6,7 +6,7 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from serving.http.kept import Kept
+from serving.http.kept import Kept, Pauses
 from serving.routing.files import stamp_of
 from serving.routing.published import read_published
 from serving.watching.arms import CHAMPION_SLOT
@@ -14,6 +14,8 @@ from serving.watching.arms import CHAMPION_SLOT
 if TYPE_CHECKING:
     from serving.http.server import Plan
 
+# A version that dies each time costs its imports each time, on the processors that answer clients.
+_PAUSES = Pauses(times=30, at_most_s=900)
 # What a model answers with needs no login of ours, and code that it brings should find none.
 _OURS = ("MLFLOW_TRACKING_", "AWS_", "GREENROOM_SERVING_TOKEN")
 
@@ -67,4 +69,5 @@ class Shadows:
         kept = {name: value for name, value in os.environ.items() if not name.startswith(_OURS)}
         # One processor: the workers of the endpoint are busy beside it.
         environment = {**kept, "OMP_NUM_THREADS": "1"}
-        return Kept("shadow", command, environment, (queue.reader.fileno(), plan.arm_tallies.file))
+        inherits = (queue.reader.fileno(), plan.arm_tallies.file)
+        return Kept("shadow", command, environment, inherits, _PAUSES)
