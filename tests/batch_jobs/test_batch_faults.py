@@ -22,7 +22,6 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow.parquet as pq
 import pytest
-from commands import As
 from deltalake import DeltaTable
 from faulty_s3 import Fault, FaultyS3, faulty_s3
 
@@ -37,7 +36,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     Rows = list[tuple[Any, ...]]
-    Run = Callable[["Place"], tuple[int, str]]
 
 EXHAUSTIVE = bool(os.environ.get("GREENROOM_EXHAUSTIVE"))
 SAMPLE = 1
@@ -171,17 +169,6 @@ def undisturbed(proxied: Proxied, request: pytest.FixtureRequest) -> Undisturbed
 
 
 @pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    """Run the day in this process."""
-
-    def ran(place: Place) -> tuple[int, str]:
-        done = As(place.environment, monkeypatch, capsys)(main, *JOB)
-        return done.code, done.out + done.err
-
-    return ran
-
-
-@pytest.fixture
 def survived(capsys: pytest.CaptureFixture[str], request: pytest.FixtureRequest) -> Iterator[list[int]]:
     """The requests that something happened to, and that a rerun made good; how many is told at the end."""
     numbers: list[int] = []
@@ -206,10 +193,10 @@ def chosen(requests: int, *what: str) -> Iterable[int]:
 @pytest.mark.parametrize("fault", list(Fault))
 @pytest.mark.parametrize("where", PLACES)
 def test_any_request_may_fail(
-    proxied: Proxied, run: Run, undisturbed: Undisturbed, where: str, fault: Fault, survived: list[int]
+    proxied: Proxied, undisturbed: Undisturbed, where: str, fault: Fault, survived: list[int]
 ) -> None:
     for number in chosen(undisturbed.requests[where], where, fault.name):
-        if not survives(proxied, run, undisturbed, where, fault, number, onward=False):
+        if not survives(proxied, undisturbed, where, fault, number, onward=False):
             break
         survived.append(number)
 
@@ -217,17 +204,16 @@ def test_any_request_may_fail(
 @pytest.mark.parametrize("fault", [Fault.SLOW_DOWN, Fault.CLOSED, Fault.LOST_ANSWER])
 @pytest.mark.parametrize("where", PLACES)
 def test_an_outage_may_begin_at_any_request(
-    proxied: Proxied, run: Run, undisturbed: Undisturbed, where: str, fault: Fault, survived: list[int]
+    proxied: Proxied, undisturbed: Undisturbed, where: str, fault: Fault, survived: list[int]
 ) -> None:
     for number in chosen(undisturbed.requests[where], where, fault.name, "onward"):
-        if not survives(proxied, run, undisturbed, where, fault, number, onward=True):
+        if not survives(proxied, undisturbed, where, fault, number, onward=True):
             break
         survived.append(number)
 
 
 def survives(
     proxied: Proxied,
-    run: Run,
     undisturbed: Undisturbed,
     where: str,
     fault: Fault,
@@ -243,8 +229,8 @@ def survives(
         happened = faulty.failed
         assert exit_code in (0, 75), number
         faulty.forget()
-        code, said = run(place)
-    assert code == 0, (number, said)
+        again = run_in_a_process(place)
+    assert again == 0, number
     assert place.live() == undisturbed.after, number
     assert happened or EXHAUSTIVE, number
     return happened
@@ -252,7 +238,7 @@ def survives(
 
 @pytest.mark.parametrize("where", PLACES)
 def test_a_run_that_is_killed_anywhere_is_finished_by_the_next(
-    proxied: Proxied, run: Run, undisturbed: Undisturbed, where: str, survived: list[int]
+    proxied: Proxied, undisturbed: Undisturbed, where: str, survived: list[int]
 ) -> None:
     faulty = proxied.at(where)
     for number in chosen(undisturbed.requests[where], where, "kill"):
@@ -262,8 +248,8 @@ def test_a_run_that_is_killed_anywhere_is_finished_by_the_next(
             happened = faulty.failed
             assert exit_code == (-signal.SIGKILL if happened else 0), number
             faulty.forget()
-            code, said = run(place)
-        assert code == 0, (number, said)
+            again = run_in_a_process(place)
+        assert again == 0, number
         assert place.live() == undisturbed.after, number
         assert happened or EXHAUSTIVE, number
         if not happened:
@@ -276,7 +262,10 @@ def kill_at(faulty: FaultyS3, number: int, pid: int) -> None:
 
 
 def run_in_a_process(place: Place, before: Callable[[int], None] = lambda _: None) -> int | None:
-    """Run the day in a process of its own, whose id `before` is told; return how it ended."""
+    """Run the day in a process of its own, whose id `before` is told; return how it ended.
+
+    Not in this one: it would change the environment, which what reads tables in a thread looks at unlocked.
+    """
     # From a process that has all imports, and not a thread.
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["batch_jobs.verbs", "batch_jobs.run", "registry.loading", "mlflow"])
