@@ -14,7 +14,7 @@ export MLFLOW_DISABLE_TELEMETRY := true
 export DO_NOT_TRACK := true
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
-.PHONY: help setup demo up down env clean-state test test-exhaustive check format bench-registry bench-coverage bench-verdicts bench-training bench-reference bench-batch bench-serving bench-storms bench-shadows lock
+.PHONY: help setup demo replay up down env clean-state test test-exhaustive check format bench-registry bench-coverage bench-verdicts bench-training bench-reference bench-batch bench-serving bench-storms bench-shadows lock
 
 help:  ## This list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/; s/\$$\$$/$$/g' | expand -t 18
@@ -30,7 +30,10 @@ help:  ## This list
 	@$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	@touch $@
 
-setup: .venv/.ready  ## Create .venv from the lock (the other commands do this themselves)
+setreplay: .venv/.ready  ## July to December of the flights in minutes: watched, retrained, compared, reviewed
+	@$(BIN)/python -m deploy replay $(REPLAY)
+
+up: .venv/.ready  ## Create .venv from the lock (the other commands do this themselves)
 
 demo: .venv/.ready  ## The whole lifecycle on the embedded stack, on real data
 	@$(BIN)/python -m deploy demo

@@ -22,6 +22,7 @@ RUN_ELSEWHERE = {
     "make down": "tests/deploy/test_demo.py",
     "make clean-state": "tests/deploy/test_demo.py",
     "make help": "tests/deploy/test_demo.py",
+    "make replay": "tests/deploy/test_replay.py",
     'eval "$(make -s env ROLE=author)"': "tests/deploy/test_demo.py",
     'eval "$(make -s env ROLE=reviewer)"': "tests/deploy/test_demo.py",
     'eval "$(make -s env ROLE=operator)"': "tests/deploy/test_demo.py",
