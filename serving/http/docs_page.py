@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _ANYWHERE = {"", "0.0.0.0", "::"}  # noqa: S104  # compared with, not bound to
 _KNOWN = 8
+_FEEDBACK = '{"outcomes": [{"prediction_id": "5f0c1d-2a", "row": 0, "outcome": 1}]}'
 _MIB = 1024 * 1024
 
 
@@ -131,7 +132,10 @@ def _formats(settings: Settings) -> str:
         " add up to the margin of the row, before it is made a probability.</p>"
         "<p>Every answer says in <code>X-Model-Name</code> and <code>X-Model-Version</code> who gave it,"
         " and in <code>X-Request-ID</code> how the request is called in logs: as you called it in a header"
-        f" of that name, if you did.{_token(settings)}</p></section>"
+        f" of that name, if you did.{_token(settings)}</p>"
+        "<p>Where versions are compared, answers have an <code>X-Prediction-ID</code>. What became of one"
+        " is told at any time later: <code>POST /feedback</code> with"
+        f" <code>{escape(_FEEDBACK)}</code>; without <code>row</code>, it is of the first.</p></section>"
     )
 
 

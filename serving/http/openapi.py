@@ -22,6 +22,8 @@ _HEADERS = (
     ("X-Request-ID", "The id of the request."),
     ("X-Model-Name", "The model that answered."),
     ("X-Model-Version", "The version that answered."),
+    ("X-Model-Arm", "The arm that answered, where the model has routes."),
+    ("X-Prediction-ID", "The id to send feedback by, where the model has routes."),
 )
 
 
