@@ -97,6 +97,23 @@ def test_a_training_that_fails_is_told_and_not_tried_again_at_once(
     assert retrain_pending(job, HALF_A_YEAR, log, later, at, os.environ) == []
 
 
+def test_a_candidate_that_would_know_nothing_newer_is_not_trained(
+    log: EventLog, job: BatchJob, in_production: int, operator: As, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert in_production == 1
+    for name, value in operator.environment.items():
+        monkeypatch.setenv(name, value)
+    at = registry.connect(os.environ)
+    july = dt.date(2013, 7, 31)
+    fire(log, july)
+    (done,) = retrain_pending(job, HALF_A_YEAR, log, july, at, os.environ)
+    assert (done.version, done.requested) == (None, False)
+    assert done.said == (
+        "with 31 days to validate on, it would learn from days until 2013-06-30, as the version in Production"
+        " did until 2013-06-30: nothing is newer yet"
+    )
+
+
 @pytest.mark.skipif(not EXHAUSTIVE, reason="takes two minutes; the replay does it as well")
 def test_a_candidate_waits_for_a_reviewer(
     log: EventLog,
@@ -112,7 +129,8 @@ def test_a_candidate_waits_for_a_reviewer(
     at = registry.connect(os.environ)
     july = dt.date(2013, 7, 31)
     fire(log, july)
-    (done,) = retrain_pending(job, HALF_A_YEAR, log, july, at, os.environ)
+    a_day_more = replace(HALF_A_YEAR, validation_days=30)
+    (done,) = retrain_pending(job, a_day_more, log, july, at, os.environ)
     assert done.requested, done.said
     waiting = json.loads(reviewer(registry_main, "requests", "--json").out)
     assert done.version in [request["version"] for request in waiting]

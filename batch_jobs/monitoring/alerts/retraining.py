@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from registry import list_versions, translated
+from registry import NothingOnStageError, UnknownVersionError, list_versions, resolve, translated
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -32,6 +32,8 @@ _LEASE_S = 6 * 60 * 60
 _BEGUN, RETRAINED = "retrain-", "retrained-"
 _VERDICT = "greenroom.verdict"
 _RUN = re.compile(r"\(ID '([0-9a-f]{32})'\)")
+# As a training run names its days.
+_WINDOW = re.compile(r"\d{4}-\d{2}-\d{2} to (\d{4}-\d{2}-\d{2})")
 _SHOWN_CHARACTERS = 300
 
 
@@ -118,6 +120,14 @@ def retrain(
     def result(version: int | None, said: str, *, requested: bool = False) -> Retrained:
         return Retrained(event.name, version, requested, said, round(time.monotonic() - started, 1))
 
+    known = _trained_until(job.model, registry)
+    if known is not None and trained_until <= known:
+        # A candidate that knows less than the version that it is to replace would waste a reviewer's time.
+        return result(
+            None,
+            f"with {retraining.validation_days} days to validate on, it would learn from days until"
+            f" {trained_until}, as the version in Production did until {known}: nothing is newer yet",
+        )
     trained = _command([*run, *project, *window], environment)
     if trained.returncode:
         return result(None, f"training on days until {trained_until} failed: {_end_of(trained)}")
@@ -156,6 +166,20 @@ def _version_of(ran: subprocess.CompletedProcess[str], model: str, registry: Reg
     runs = set(_RUN.findall(ran.stderr + ran.stdout))
     found = [version.version for version in list_versions(registry, model) if version.run_id in runs]
     return max(found) if found else None
+
+
+def _trained_until(model: str, registry: Registry) -> dt.date | None:
+    """Return the last day that the version on stage was trained on; None where its run does not say."""
+    try:
+        version = resolve(registry, model)
+    except (NothingOnStageError, UnknownVersionError):
+        return None
+    if not version.run_id:
+        return None
+    with translated(f"look at the run {version.run_id}"):
+        window = registry.client.get_run(version.run_id).data.params.get("window", "")
+    match = _WINDOW.fullmatch(window)
+    return dt.date.fromisoformat(match[1]) if match else None
 
 
 def _verdict_of(ran: subprocess.CompletedProcess[str], registry: Registry) -> str | None:
