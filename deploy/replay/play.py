@@ -25,6 +25,7 @@ JOB, MODEL = "flight_delay", "flight-delay"
 DECIDES_BY, LOOKS_EVERY_DAYS = "brier", 3
 PATIENCE_DAYS = 60
 VALIDATION_DAYS = 31  # as `project.yaml` has it
+UNDECIDED = ("keep_going", "no_data")
 _UNFIT = 3
 # What records answers gathers them for ten seconds, in which days go by here.
 _RECORDED_S = 15
@@ -128,7 +129,7 @@ class Play:
         found = json.loads(self.people.type(Role.REVIEWER, compare))
         verdict = next(each for each in found["metrics"] if each["metric"] == DECIDES_BY)
         self.say(f"    {verdict['said']}")
-        if verdict["outcome"] == "keep_going" and seen_days < PATIENCE_DAYS:
+        if verdict["outcome"] in UNDECIDED and seen_days < PATIENCE_DAYS:
             return
         self._decide(day, verdict)
 
