@@ -72,12 +72,14 @@ def _of_numbers(column: pa.ChunkedArray) -> dict[str, Any]:
     finite = known[np.isfinite(known)]
     whole = bool((known == np.floor(known)).all())
     unique = np.unique(known)
+    with np.errstate(over="ignore"):  # then there is no mean that could be expected
+        total = float(finite.sum())
     return {
         "missing": len(numbers) - len(known),
         "whole": whole,
         "low": float(finite.min()) if len(finite) else None,
         "high": float(finite.max()) if len(finite) else None,
-        "total": float(finite.sum()),
+        "total": total,
         "endless": len(finite) < len(known),
         "sample": Sample.of(finite),
         "values": frozenset(unique.tolist()) if len(unique) <= MOST_VALUES else None,

@@ -14,7 +14,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 from flight_rows import day
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from pyarrow import csv, parquet
 
@@ -244,6 +244,7 @@ WORDS = st.lists(st.none() | st.text(max_size=5), min_size=30, max_size=30)
 
 @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(numbers=ANY, words=WORDS)
+@example(numbers=[1.7e308, 1.7e308, 3.0], words=[None] * 30)
 def test_whatever_the_values_they_are_fit(
     store: Store, tmp_path: Path, numbers: list[float | None], words: list[str | None]
 ) -> None:
