@@ -101,10 +101,9 @@ def with_feedback(rows: Rows, feedback: pa.Table) -> tuple[Rows, dict[str, int]]
     settled = settle(_keys(feedback), feedback["outcome"].to_numpy())
     places = _places(rows.keys, settled)
     outcomes = np.where(places >= 0, settled.values[places] if len(settled.keys) else np.nan, rows.outcomes)
-    known = np.isin(settled.keys, rows.keys)
     counts = {
         **{f"feedback_{name}": count for name, count in settled.counts.items()},
-        "feedback_unknown": int((~known).sum()),
+        "feedback_unknown": _unknown(settled, rows.keys),
         **_when(rows, feedback),
     }
     return replace(rows, outcomes=outcomes), counts
@@ -119,7 +118,7 @@ def with_outcomes(
     found = np.where(places >= 0, settled.values[places] if len(settled.keys) else np.nan, np.nan)
     outcomes = np.where(np.isnan(rows.outcomes), found, rows.outcomes)
     counts = {f"outcomes_{name}": count for name, count in settled.counts.items()}
-    counts["outcomes_unknown"] = int((~np.isin(settled.keys, rows.units[rows.has_entity])).sum())
+    counts["outcomes_unknown"] = _unknown(settled, rows.units[rows.has_entity])
     return replace(rows, outcomes=outcomes), counts
 
 
@@ -129,6 +128,12 @@ def _places(keys: npt.NDArray[np.object_], settled: Settled) -> npt.NDArray[np.i
         return np.full(len(keys), -1)
     at = np.minimum(np.searchsorted(settled.keys, keys), len(settled.keys) - 1)
     return np.where(settled.keys[at] == keys, at, -1)
+
+
+def _unknown(settled: Settled, keys: npt.NDArray[np.object_]) -> int:
+    """Count settled outcomes of none of these keys."""
+    # By hash: `np.isin` compares each text with each other.
+    return len(set(settled.keys.tolist()).difference(keys.tolist()))
 
 
 def _when(rows: Rows, feedback: pa.Table) -> dict[str, int]:

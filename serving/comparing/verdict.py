@@ -135,7 +135,9 @@ def _newest(rows: Rows, mask: npt.NDArray[np.bool_], arm: str) -> npt.NDArray[np
 
 def _apart(rows: Rows, theirs: npt.NDArray[np.bool_], ours: npt.NDArray[np.bool_]) -> tuple[Rows, Rows, int]:
     """Return the rows of both arms; those of units that both have answered are left out, and counted."""
-    moved = np.isin(rows.units, np.intersect1d(rows.units[theirs], rows.units[ours]))
+    # By hash: `np.isin` compares each text with each other.
+    both = set(rows.units[theirs].tolist()) & set(rows.units[ours].tolist())
+    moved = np.fromiter((unit in both for unit in rows.units.tolist()), np.bool_, len(rows))
     left_out = int((moved & (theirs | ours)).sum())
     return rows.where(theirs & ~moved), rows.where(ours & ~moved), left_out
 
