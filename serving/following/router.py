@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, NamedTuple
 from registry import end_exposure, exposed, list_versions
 from registry.errors import RegistryError, RegistryUnavailableError
 from serving.errors import RoutesError
+from serving.files import stamp_of
 from serving.following.arm_preparing import Preparations, is_sound
 from serving.following.candidates import Known, candidate
 from serving.following.events import Event
 from serving.following.sharing import Breach, OpenShared, Shared
 from serving.routing.declaration import routes_file
-from serving.routing.files import stamp_of
 from serving.routing.parsing import parse_routes
 from serving.routing.published import ArmView, Places, Published, read_published, write_published
 from serving.routing.shared_state import Approved

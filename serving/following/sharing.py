@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING
 
 from serving.errors import RoutesError
-from serving.routing.files import read_json, write_json
+from serving.files import read_json, write_json
 from serving.routing.shared_state import Approved, SharedState, declared_digest, next_state, stopped
 from storage import ObjectChangedError, SharedObject, StorageError
 

@@ -6,17 +6,14 @@ Imported by the workers, so it needs nothing beyond the standard library.
 from __future__ import annotations
 
 import hashlib
-import json
-import os
 import re
-import tempfile
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeGuard
 from urllib.parse import urlsplit
 
 from serving.errors import ServingError
+from serving.files import read_json, write_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -97,11 +94,7 @@ def view_path(cache: Path, registry_uri: str, model: str) -> Path:
 
 def read_view(path: Path) -> View | None:
     """Read a view; None where there is none, or what is there is no view of this Greenroom."""
-    try:
-        content = json.loads(path.read_bytes())
-    except (OSError, ValueError, RecursionError):
-        return None
-    return _parse(content)
+    return _parse(read_json(path))
 
 
 def write_view(path: Path, view: View) -> None:
@@ -109,18 +102,7 @@ def write_view(path: Path, view: View) -> None:
 
     Raises `OSError`, and then the one before is still there.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, beside = tempfile.mkstemp(prefix=".view-", dir=path.parent)
-    try:
-        with os.fdopen(descriptor, "w") as file:
-            json.dump(asdict(view), file)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(beside).replace(path)
-    except BaseException:
-        with suppress(OSError):
-            Path(beside).unlink()
-        raise
+    write_json(path, asdict(view))
 
 
 def _parse(content: object) -> View | None:

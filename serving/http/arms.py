@@ -16,12 +16,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from registry import ArtifactError
+from serving.files import stamp_of
 from serving.http.routing import Arm, Routing, Shadow
 from serving.models.loading import load_model
 from serving.models.served import Version
 from serving.recording.spool import Spool
 from serving.routing.declaration import CHAMPION
-from serving.routing.files import stamp_of
 from serving.routing.published import read_published
 from serving.routing.watch import read_watch
 from serving.watching.arms import CHAMPION_SLOT, ArmTally

@@ -5,8 +5,8 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
+from serving.files import stamp_of
 from serving.http.kept import Kept
-from serving.routing.files import stamp_of
 from serving.routing.published import read_published
 
 if TYPE_CHECKING:

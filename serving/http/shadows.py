@@ -6,8 +6,8 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
+from serving.files import stamp_of
 from serving.http.kept import Kept, Pauses
-from serving.routing.files import stamp_of
 from serving.routing.published import read_published
 from serving.watching.arms import CHAMPION_SLOT
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from registry import ArtifactError
+from serving.files import stamp_of
 from serving.following.view import View, read_view
 from serving.models.loading import load_model
 from serving.models.served import Version
@@ -40,7 +41,7 @@ class Standing:
     path: Path
     serves: ServedModel | None = None
     view: View | None = None
-    stamp: tuple[int, int] | None = None
+    stamp: tuple[int, int, int] | None = None
     refused: dict[str, tuple[str, float]] = field(default_factory=dict)
     arms: Arms | None = None
     routing: Routing | None = None
@@ -96,11 +97,9 @@ class Stage:
             standing.routing = standing.arms.routing
 
     async def _look_at_view(self, number: int, standing: Standing) -> None:
-        try:
-            status = standing.path.stat()
-        except OSError:
+        stamp = stamp_of(standing.path)
+        if stamp is None:
             return  # nobody was asked yet; or the folder went away, and what is loaded stays
-        stamp = (status.st_ino, status.st_mtime_ns)
         if stamp == standing.stamp:
             return
         view = read_view(standing.path)

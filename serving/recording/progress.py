@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from serving.errors import ServingError
-from serving.routing.files import read_json, write_json
+from serving.files import read_json, write_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -9,9 +9,9 @@ import hashlib
 from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any, Literal
 
+from serving.files import read_json, write_json
 from serving.routing.buckets import ALL_CHAMPION, Table, runs_of, table_of
 from serving.routing.declaration import EntityKey, Guards, Recording
-from serving.routing.files import read_json, write_json
 
 if TYPE_CHECKING:
     from pathlib import Path

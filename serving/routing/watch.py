@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, fields
 from typing import TYPE_CHECKING, Any
 
-from serving.routing.files import read_json, write_json
+from serving.files import read_json, write_json
 from serving.routing.guards import Watched
 
 if TYPE_CHECKING:

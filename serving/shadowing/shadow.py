@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 from registry import ArtifactError
 from serving.contract.refusals import RequestError
+from serving.files import stamp_of
 from serving.models.loading import load_model
 from serving.models.served import Version
 from serving.recording.exposure import Exposure
 from serving.recording.spool import Spool
-from serving.routing.files import stamp_of
 from serving.routing.published import read_published
 from serving.watching.arms import CHAMPION_SLOT, ArmTally
 from serving.watching.logs import log

@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
+from serving.files import stamp_of
 from serving.recording.segments import list_segments, read_segment
 from serving.recording.watching.windows import Window
-from serving.routing.files import stamp_of
 from serving.routing.published import read_published
 from serving.routing.watch import Watch, write_watch
 
