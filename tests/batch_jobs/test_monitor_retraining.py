@@ -127,10 +127,11 @@ def test_a_candidate_waits_for_a_reviewer(
     for name, value in operator.environment.items():
         monkeypatch.setenv(name, value)
     at = registry.connect(os.environ)
-    july = dt.date(2013, 7, 31)
-    fire(log, july)
-    a_day_more = replace(HALF_A_YEAR, validation_days=30)
-    (done,) = retrain_pending(job, a_day_more, log, july, at, os.environ)
+    # As the job file has it, and late enough that a summer more makes a difference.
+    retraining = Retraining("flight_delay", validation_days=42)
+    october = dt.date(2013, 10, 16)
+    fire(log, october)
+    (done,) = retrain_pending(job, retraining, log, october, at, os.environ)
     assert done.requested, done.said
     waiting = json.loads(reviewer(registry_main, "requests", "--json").out)
     assert done.version in [request["version"] for request in waiting]
