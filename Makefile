@@ -30,13 +30,13 @@ help:  ## This list
 	@$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
 	@touch $@
 
-setreplay: .venv/.ready  ## July to December of the flights in minutes: watched, retrained, compared, reviewed
-	@$(BIN)/python -m deploy replay $(REPLAY)
-
-up: .venv/.ready  ## Create .venv from the lock (the other commands do this themselves)
+setup: .venv/.ready  ## Create .venv from the lock (the other commands do this themselves)
 
 demo: .venv/.ready  ## The whole lifecycle on the embedded stack, on real data
 	@$(BIN)/python -m deploy demo
+
+replay: .venv/.ready  ## July to December of the flights in minutes: watched, retrained, compared, reviewed
+	@$(BIN)/python -m deploy replay $(REPLAY)
 
 up: .venv/.ready  ## Start the embedded stack: S3 and MLflow on loopback
 	@$(BIN)/python -m deploy up

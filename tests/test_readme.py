@@ -71,6 +71,14 @@ def test_make_test_is_what_continuous_integration_runs() -> None:
     assert (REPOSITORY / ".ci" / "run").read_text().rstrip().endswith(f"\n{ITSELF}")
 
 
+def test_every_target_of_make_is_explained_and_does_what_it_says() -> None:
+    text = (REPOSITORY / "Makefile").read_text()
+    (phony,) = re.findall(r"^\.PHONY: (.*)$", text, re.MULTILINE)
+    explained = re.findall(r"^([a-z-]+):.*##", text, re.MULTILINE)
+    assert sorted(explained) == sorted(phony.split())
+    assert [*re.findall(r"^([a-z-]+):.*##.*\n(?!\t)", text, re.MULTILINE)] == ["setup"]
+
+
 @pytest.mark.parametrize("command", run_here())
 def test_the_other_commands_run(command: str, roles: dict[str, dict[str, str]], in_production: int) -> None:
     assert in_production
