@@ -41,8 +41,9 @@ class S3Settings:
         """Return the same settings in the words of the `deltalake` package."""
         options = {"AWS_REGION": self.region}
         if self.endpoint:
-            # By this name it comes before what the environment of the process says.
-            options["AWS_ENDPOINT_URL_S3"] = self.endpoint
+            # By the first name it comes before what the environment of the process says; without the second,
+            # deltalake asks the metadata service of a cloud where it is.
+            options["AWS_ENDPOINT_URL_S3"] = options["AWS_ENDPOINT_URL"] = self.endpoint
             options["AWS_ALLOW_HTTP"] = "true"
         if self.access_key_id and self.secret_access_key:
             options["AWS_ACCESS_KEY_ID"] = self.access_key_id

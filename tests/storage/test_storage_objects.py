@@ -232,6 +232,7 @@ def test_settings_are_the_standard_variables() -> None:
     assert settings.delta_options() == {
         "AWS_REGION": "eu-central-1",
         "AWS_ENDPOINT_URL_S3": "http://s3:1",
+        "AWS_ENDPOINT_URL": "http://s3:1",
         "AWS_ALLOW_HTTP": "true",
         "AWS_ACCESS_KEY_ID": "id",
         "AWS_SECRET_ACCESS_KEY": "hunter2",
