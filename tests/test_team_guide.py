@@ -220,7 +220,10 @@ def shell(s3: S3Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
             "MLFLOW_DISABLE_TELEMETRY": "true",
             "DO_NOT_TRACK": "true",
         }
+        # For commands that run here: libpq knows the environment of the process, and not that of Python.
+        os.putenv("PGPASSFILE", str(folder / "home" / ".pgpass"))
         yield Shell(folder, names, environment)
+        os.unsetenv("PGPASSFILE")
 
 
 @pytest.fixture(scope="module")

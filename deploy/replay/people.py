@@ -10,7 +10,7 @@ import subprocess
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from deploy.errors import DeployError
 
@@ -62,16 +62,14 @@ class People:
 
     @contextmanager
     def shell(self, role: Role) -> Iterator[Mapping[str, str]]:
-        """Have the environment of a role for as long as the block runs."""
-        before = dict(os.environ)
-        _become(self.environments[role])
+        """Have the environment of a role for as long as the block runs.
+
+        It is that of Python alone: the threads of deltalake read the process's own at any moment, and
+        the C library frees what they read when a name is added.
+        """
+        before = os.environ
+        os.environ = cast("os._Environ[str]", {**self.environments[role]})  # noqa: B003, SLF001  # on purpose
         try:
             yield os.environ
         finally:
-            _become(before)
-
-
-def _become(environment: Mapping[str, str]) -> None:
-    for name in set(os.environ) - set(environment):
-        del os.environ[name]
-    os.environ.update(environment)
+            os.environ = before  # noqa: B003

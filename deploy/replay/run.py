@@ -33,16 +33,18 @@ _KEY = "flight_id"
 def run(since: dt.date, until: dt.date, out: Path, each_day: int) -> int:
     """Play the days on a stack of its own; leave the report at `out`."""
     began = time.monotonic()
+    for name in UNSET:
+        # From the process, too: where the settings of a role say nothing, deltalake takes what is there.
+        os.environ.pop(name, None)
     with tempfile.TemporaryDirectory(prefix="greenroom-replay-") as scratch:
         folder = Path(scratch)
         _say(f"Playing {since} to {until} on a stack of its own, in {folder}")
         with deploy.running(folder / "state", s3_port=0, mlflow_port=0) as stack:
-            inherited = {name: value for name, value in os.environ.items() if name not in UNSET}
             own = {
                 "GREENROOM_CACHE_DIR": str(folder / "cache"),
                 "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
             }
-            people = People({role: {**inherited, **stack.environment(role), **own} for role in Role})
+            people = People({role: {**os.environ, **stack.environment(role), **own} for role in Role})
             author = people.environments[Role.AUTHOR]
             port = ports.free_ports(1)[0]
             endpoint = Endpoint.of(port, f"{JOB}.yaml", folder / "routes")

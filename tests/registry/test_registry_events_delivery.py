@@ -1,6 +1,7 @@
 """Events reach real webhooks, signed, in order and at least once; on SQLite and on PostgreSQL."""
 
 import logging
+import os
 import subprocess
 import sys
 import time
@@ -76,7 +77,7 @@ def running(courier: Courier) -> Iterator[Courier]:
 @contextmanager
 def another_process(address: str) -> Iterator[None]:
     """A courier in a process of its own, killed at the end of the block."""
-    with subprocess.Popen([sys.executable, "-c", COURIER, address]) as process:
+    with subprocess.Popen([sys.executable, "-c", COURIER, address], env=os.environ) as process:
         try:
             yield
         finally:
