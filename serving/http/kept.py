@@ -13,21 +13,22 @@ from serving.watching.logs import log
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-_AGAIN_S, _STOP_S = 2.0, 3.0
-# What ran for so long is started again at once, however often it had ended before.
+_STOP_S = 3.0
+# What ran for so long counts as sound, however often it had ended before.
 _SOUND_S = 60.0
 
 
 @dataclass(frozen=True)
 class Pauses:
-    """How long what ends soon is left alone: 2 s, then `times` as long each time, up to `at_most_s`."""
+    """How far starts are apart of what ends: `first_s`, then `times` as long each time, up to `at_most_s`."""
 
+    first_s: float = 2.0
     times: int = 2
     at_most_s: float = 60.0
 
     def after(self, ends: int) -> float:
-        """Return the seconds before it is started again, when it has ended so often in a row."""
-        return min(_AGAIN_S * float(self.times) ** max(ends - 1, 0), self.at_most_s)
+        """Return the seconds from one start to the next, when it has ended so often in a row."""
+        return min(self.first_s * float(self.times) ** max(ends - 1, 0), self.at_most_s)
 
 
 @dataclass
@@ -49,7 +50,7 @@ class Kept:
             return
         ran_s = time.monotonic() - self._started_at
         if self._process is not None:
-            log(f"{self.name}_ended", "error", code=self._process.returncode)
+            log(f"{self.name}_ended", "error")  # gunicorn, which reaps all children, knows how
             self._process = None
             self._ends = 0 if ran_s > _SOUND_S else self._ends + 1
         if ran_s < self.pauses.after(self._ends):
@@ -58,6 +59,11 @@ class Kept:
         self._process = subprocess.Popen(
             self.command, stdin=subprocess.DEVNULL, env=self.environment, pass_fds=self.inherits
         )
+
+    def forgive(self) -> None:
+        """Start it with the next `keep` if it does not run, whatever became of it before."""
+        if self._process is None:
+            self._started_at, self._ends = float("-inf"), 0
 
     def stop(self) -> None:
         """End it."""

@@ -13,9 +13,11 @@ from serving.watching.arms import CHAMPION_SLOT
 
 if TYPE_CHECKING:
     from serving.http.server import Plan
+    from serving.routing.published import ArmView
 
-# A version that dies each time costs its imports each time, on the processors that answer clients.
-_PAUSES = Pauses(times=30, at_most_s=900)
+# A start costs seconds of imports on the processors that answer clients: so far apart, less than a request in
+# a hundred falls into one, however often it dies. Another one in its place is started at once.
+_PAUSES = Pauses(first_s=300, times=3, at_most_s=900)
 # What a model answers with needs no login of ours, and code that it brings should find none.
 _OURS = ("MLFLOW_TRACKING_", "AWS_", "GREENROOM_SERVING_TOKEN")
 
@@ -27,6 +29,7 @@ class Shadows:
         self._plan, self._model = plan, model
         self._stamp: object = None
         self._kept: dict[int, Kept] = {}
+        self._views: dict[int, ArmView] = {}
 
     def keep(self) -> None:
         """Look at the routes, and keep the processes that they need."""
@@ -36,11 +39,14 @@ class Shadows:
             self._stamp = stamp
             found = read_published(path)
             views = enumerate(found.arms if found else (), CHAMPION_SLOT + 1)
-            wanted = {slot for slot, view in views if view.mode == "shadow" and view.idle is None}
+            wanted = {slot: view for slot, view in views if view.mode == "shadow" and view.idle is None}
             for slot in [slot for slot in self._kept if slot not in wanted]:
                 self._kept.pop(slot).stop()
-            for slot in wanted:
-                self._kept.setdefault(slot, self._shadow(slot))
+            for slot, view in wanted.items():
+                kept = self._kept.setdefault(slot, self._shadow(slot))
+                if view != self._views.get(slot):
+                    kept.forgive()  # it is another one than the one that died
+            self._views = wanted
         for each in self._kept.values():
             each.keep()
 

@@ -11,7 +11,8 @@ from serving.http.kept import Kept, Pauses
 
 def test_pauses_grow_up_to_the_longest() -> None:
     assert [Pauses().after(ends) for ends in range(1, 8)] == [2, 4, 8, 16, 32, 60, 60]
-    assert [Pauses(times=30, at_most_s=900).after(ends) for ends in range(1, 5)] == [2, 60, 900, 900]
+    pauses = Pauses(first_s=300, times=3, at_most_s=900)
+    assert [pauses.after(ends) for ends in range(4)] == [300, 300, 900, 900]
 
 
 def test_what_ended_is_started_again_after_its_pause_and_no_sooner(tmp_path: Path) -> None:
@@ -29,3 +30,20 @@ def test_what_ended_is_started_again_after_its_pause_and_no_sooner(tmp_path: Pat
     # From one start of the command to the next; what it takes to come to write varies by less than a second.
     assert second - first > 1
     assert third - second > 3
+
+
+def test_what_is_forgiven_is_started_at_once_and_what_is_not_is_not(tmp_path: Path) -> None:
+    log = tmp_path / "starts"
+    kept = Kept("tried", ["sh", "-c", f"echo >> {log}"], pauses=Pauses(first_s=600))
+
+    def keep(seconds: float) -> int:
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            kept.keep()
+            time.sleep(0.01)
+        return len(log.read_text()) if log.exists() else 0
+
+    assert keep(3) == 1
+    kept.forgive()
+    assert keep(3) == 2
+    kept.stop()
