@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from serving.following.events import Event
+from serving.priority import yield_to_workers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,6 +46,7 @@ def main(arguments: list[str] | None = None) -> int:
     parent = os.getppid()
     options = _parser().parse_args(arguments)
     if not options.once:
+        yield_to_workers()
         # Before there is any other thread, so that none hears them but the one that waits for them.
         signal.pthread_sigmask(signal.SIG_BLOCK, _ENDS)
         threading.Thread(target=_end, args=(parent,), daemon=True).start()

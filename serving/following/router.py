@@ -75,7 +75,11 @@ class Router:
             return self._publish(Published(self.model, problem=self._reading.problem))
         watch = read_watch(self._place.places.watch)
         self._stop(routes, watch)
-        self._ask()
+        if routes.challengers:
+            self._ask()
+        else:
+            # Nobody's answer depends on it, and each question costs the registry a password check.
+            self._known = self._asked = None
         views = [self._arm(each, routes) for each in routes.challengers]
         approved = {
             view.arm: Approved(view.version, view.digest, view.approved_at)
@@ -206,12 +210,13 @@ class Router:
 
     def _tell_ledger(self) -> None:
         """Have the ledger say why a version was stopped, as soon as the registry can be reached."""
+        untold = [breach for breach in self._shared.breaches if not breach.is_in_ledger]
+        if untold and self._known is None:
+            self._ask()
         if self._known is None or self._asked is not None:
             return
-        for breach in self._shared.breaches:
+        for breach in untold:
             found = self._known.exposed.get(breach.version)
-            if breach.is_in_ledger:
-                continue
             if found is None or found.approved_at != breach.approved_at:
                 self._shared.told_ledger(breach)  # somebody ended it already
                 continue

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from serving.errors import ServingError
 from serving.following.view import cache_of, view_path
+from serving.priority import yield_to_workers
 from serving.routing.published import Places, read_published
 from serving.watching.logs import log
 
@@ -37,6 +38,7 @@ _AGAIN_S, _AGAIN_AT_MOST_S = 1.0, 60.0
 def main(arguments: list[str] | None = None) -> int:
     parent = os.getppid()
     options = _parser().parse_args(arguments)
+    yield_to_workers()
     signal.pthread_sigmask(signal.SIG_BLOCK, _ENDS)
     try:
         cache, uri = cache_of(os.environ), os.environ.get("MLFLOW_TRACKING_URI", "")

@@ -155,6 +155,18 @@ def test_without_a_file_nothing_is_published(replica: Replica) -> None:
     assert replica.names() == []
 
 
+def test_where_there_is_only_recording_the_registry_is_not_asked(replica: Replica) -> None:
+    replica.at = registry.connect({"MLFLOW_TRACKING_URI": "http://127.0.0.1:1"})
+    replica.start()
+    replica.declare("")
+    published = replica.step()
+    assert (published.problem, published.arms) == (None, ())
+    assert published.record is not None
+    replica.declare(AB)
+    # Who else answers, it has to say.
+    assert "does not answer" in str(replica.step().problem)
+
+
 def test_who_is_let_gets_what_was_declared_and_who_is_not_gets_nothing(
     house: House, replica: Replica
 ) -> None:
