@@ -11,6 +11,13 @@ from deploy.errors import MissingProgramError
 from deploy.postgresql import find_binaries
 
 
+def only_exhaustively(why: str) -> pytest.MarkDecorator:
+    """Return a mark for a test that only GREENROOM_EXHAUSTIVE=1 runs, and why."""
+    return pytest.mark.skipif(
+        "GREENROOM_EXHAUSTIVE" not in os.environ, reason=f"{why}; set GREENROOM_EXHAUSTIVE=1"
+    )
+
+
 def skip_or_fail(reason: str) -> NoReturn:
     """Skip the test for a reason; under GREENROOM_CI=1 fail it, so that nothing is left out unseen."""
     if os.environ.get("GREENROOM_CI") == "1":

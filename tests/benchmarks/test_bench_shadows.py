@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 
-import pytest
 from commands import REPOSITORY
+from needs import only_exhaustively
 
 from benchmarks.shadows import WAYS, Shadowed
 from benchmarks.shadows_figures import as_json, broken
@@ -37,10 +36,7 @@ def test_what_is_not_held_is_said() -> None:
     ]
 
 
-@pytest.mark.skipif(
-    "GREENROOM_EXHAUSTIVE" not in os.environ,
-    reason="starts an endpoint of its own; set GREENROOM_EXHAUSTIVE=1",
-)
+@only_exhaustively("starts an endpoint of its own")
 def test_a_short_run_ends_with_one_json_object() -> None:
     command = [sys.executable, "-m", "benchmarks", "shadows", "--rounds", "1", "--seconds", "1"]
     done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)

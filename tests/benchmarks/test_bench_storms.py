@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from dataclasses import replace
 
 import pytest
 from commands import REPOSITORY
+from needs import only_exhaustively
 
 from benchmarks.storms import Storms
 from benchmarks.storms_figures import broken
@@ -53,9 +53,7 @@ def test_what_is_not_held_is_said(changed: dict[str, object], says: str) -> None
     assert broken(replace(FINE, **changed)) == [says]  # type: ignore[arg-type]  # of the fields as they are
 
 
-@pytest.mark.skipif(
-    "GREENROOM_EXHAUSTIVE" not in os.environ, reason="starts a stack of its own; set GREENROOM_EXHAUSTIVE=1"
-)
+@only_exhaustively("starts a stack of its own")
 def test_short_storms_end_with_one_json_object() -> None:
     command = [sys.executable, "-m", "benchmarks", "storms", "--seconds", "4", "--reign", "2"]
     ran = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)

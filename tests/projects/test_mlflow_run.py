@@ -7,16 +7,13 @@ from pathlib import Path
 
 import pytest
 from commands import run_command
+from needs import only_exhaustively
 
 REGISTERED = re.compile(r"Registered flight-delay version (\d+), trained on 2013-01-01 to 2013-06-30")
 # As the README says it.
 TRAIN = "mlflow run . --env-manager uv --experiment-name flight-delay -P sample=0.1"
-EXHAUSTIVE = pytest.mark.skipif(
-    "GREENROOM_EXHAUSTIVE" not in os.environ, reason="takes minutes; set GREENROOM_EXHAUSTIVE=1"
-)
-IN_THE_DEMO = pytest.mark.skipif(
-    "GREENROOM_EXHAUSTIVE" not in os.environ, reason="the demo trains so, too; set GREENROOM_EXHAUSTIVE=1"
-)
+EXHAUSTIVE = only_exhaustively("takes minutes")
+IN_THE_DEMO = only_exhaustively("the demo trains so, too")
 VIRTUALENV = pytest.mark.skipif(
     not (shutil.which("pyenv") and shutil.which("virtualenv")), reason="needs pyenv and virtualenv on PATH"
 )
