@@ -170,7 +170,14 @@ def test_the_dashboard_asks_for_what_is_rendered_and_is_what_grafana_reads() -> 
     asked = set(re.findall(rf"{PREFIX}\w+", json.dumps(board)))
     assert asked <= rendered_names()
     assert {
-        f"{PREFIX}{name}" for name in ("requests_total", "step_seconds_bucket", "rejections_total")
+        f"{PREFIX}{name}"
+        for name in (
+            "requests_total",
+            "step_seconds_bucket",
+            "rejections_total",
+            "arm_requests_total",
+            "spool_bytes",
+        )
     } <= asked
 
     panels = [panel for panel in board["panels"] if panel["type"] != "row"]
