@@ -3,6 +3,7 @@
 from storage.append import append_rows, last_appended
 from storage.columns import file_columns, first_rows
 from storage.commit import commit_parts, count_commits
+from storage.compact import Compacted, compact_days
 from storage.csv_rows import BrokenRow, RowBatch
 from storage.delta import live_columns
 from storage.errors import (
@@ -30,6 +31,7 @@ __all__ = [
     "VERSION",
     "BrokenRow",
     "CommitConflictError",
+    "Compacted",
     "FollowedTable",
     "LiveFile",
     "Notes",
@@ -50,6 +52,7 @@ __all__ = [
     "Written",
     "append_rows",
     "commit_parts",
+    "compact_days",
     "count_commits",
     "data_uri",
     "file_columns",

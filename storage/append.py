@@ -15,11 +15,14 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import pyarrow as pa
+    from deltalake import DeltaTable, Transaction
 
     from storage.settings import S3Settings
 
 # Others append beside us, and never to the same rows: who comes second tries again on top of them.
 _ATTEMPTS = 15
+# And so often it is looked at anew what is there.
+_REREADS = 5
 
 
 def last_appended(table_uri: str, writer: str, settings: S3Settings) -> int:
@@ -48,38 +51,44 @@ def append_rows(
     raised: the rows may be there, and asking again with the same number is safe. Raises `StorageError` where
     the table has another schema.
     """
-    from deltalake import CommitProperties, Transaction, write_deltalake
+    from deltalake import Transaction
 
     with translated("append to", table_uri):
         table = open_or_create(table_uri, rows.schema, partition_by, settings)
         if (table.transaction_version(writer) or 0) >= number:
             return False
     _refuse_another_schema(table_uri, table.schema().to_arrow(), rows.schema)
-    try:
-        with translated("append to", table_uri):
-            write_deltalake(
-                table,
-                rows,
-                mode="append",
-                commit_properties=CommitProperties(
-                    max_commit_retries=_ATTEMPTS, app_transactions=[Transaction(writer, number)]
-                ),
-            )
-    except StorageError as error:
-        # Also where a hook behind the commit failed, or S3 took it and its answer was lost.
-        if _is_there(table_uri, writer, number, settings, error):
-            return True
-        if isinstance(error, CommitConflictError):
-            raise StorageUnavailableError(
-                f"Could not append to {table_uri}: {_ATTEMPTS} times, other commits came first. Nothing of"
-                " this write is visible; try again"
-            ) from error
-        raise
+    for _ in range(_REREADS):
+        try:
+            _append(table, table_uri, rows, Transaction(writer, number))
+            break
+        except StorageError as error:
+            # Also where a hook behind the commit failed, or S3 took it and its answer was lost.
+            if _is_there(table_uri, writer, number, settings, error):
+                return True
+            if not isinstance(error, CommitConflictError):
+                raise
+            # Files were joined meanwhile, which deltalake takes for a change to what was read here.
+            with translated("append to", table_uri):
+                table.update_incremental()
+    else:
+        raise StorageUnavailableError(
+            f"Could not append to {table_uri}: {_REREADS} times, other commits came first. Nothing of this"
+            " write is visible; try again"
+        )
     if not _is_there(table_uri, writer, number, settings, None):
         raise StorageUnavailableError(
             f"Appended to {table_uri}, and the rows are not to be seen there. Try again"
         )
     return True
+
+
+def _append(table: DeltaTable, table_uri: str, rows: pa.Table, append: Transaction) -> None:
+    from deltalake import CommitProperties, write_deltalake
+
+    properties = CommitProperties(max_commit_retries=_ATTEMPTS, app_transactions=[append])
+    with translated("append to", table_uri):
+        write_deltalake(table, rows, mode="append", commit_properties=properties)
 
 
 def _is_there(

@@ -9,6 +9,8 @@ import uuid
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import pyarrow as pa
+
 from storage.delta import app_id, open_or_create, translated
 from storage.errors import CommitConflictError, StorageError, StorageUnavailableError
 from storage.footers import check_parts
@@ -17,7 +19,6 @@ from storage.objects import Store
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    import pyarrow as pa
     from deltalake import DeltaTable
 
     from storage.parts import Part
@@ -99,8 +100,24 @@ def _try(table: DeltaTable, commit: _Commit, before: int) -> int | None:
     """Commit on top of what is there now; None where another commit was faster."""
     with translated("commit to", commit.table_uri):
         table.update_incremental()
-        now, read_at = table.transaction_version(commit.app_id) or 0, table.version()
+        now = table.transaction_version(commit.app_id) or 0
     _refuse_another_commit(commit, now, before)
+    return _send_once(table, commit, before)
+
+
+def rewrite_partition(table: DeltaTable, table_uri: str, part: Part, partition: tuple[str, str]) -> bool:
+    """Put one part in the place of what an open table holds of a partition; whether that came to be.
+
+    False where anything at all was committed since the table was opened or updated, and nothing of it is
+    visible: `part` may lack rows then. Raises as `commit_parts` does.
+    """
+    schema, by = pa.schema(table.schema().to_arrow()), tuple(table.metadata().partition_columns)
+    commit = _Commit(table_uri, (part,), schema, partition, by)
+    return _send_once(table, commit, table.transaction_version(commit.app_id) or 0) is not None
+
+
+def _send_once(table: DeltaTable, commit: _Commit, before: int) -> int | None:
+    read_at = table.version()
     try:
         with translated("commit to", commit.table_uri):
             _send(table, commit, before + 1)

@@ -117,16 +117,19 @@ def _spelled(value: str) -> str:
 
 def _groups(rows: Iterable[pa.RecordBatch] | pa.Table, expected: pa.Schema) -> Iterator[pa.Table]:
     waiting: list[pa.Table] = []
+    count = 0
     wanted: pa.Schema | None = None
     for batch in rows.to_batches() if isinstance(rows, pa.Table) else rows:
         if not len(batch):
             continue
         wanted = wanted or _written(batch.schema, expected)
         waiting.append(_fitted(pa.Table.from_batches([batch]), expected, wanted))
-        if sum(map(len, waiting)) >= _GROUP_ROWS:
+        count += len(batch)
+        if count >= _GROUP_ROWS:
             together = pa.concat_tables(waiting)
             yield together.slice(0, _GROUP_ROWS).unify_dictionaries()
             waiting = [together.slice(_GROUP_ROWS)]
+            count -= _GROUP_ROWS
     while any(map(len, waiting)):
         together = pa.concat_tables(waiting)
         yield together.slice(0, _GROUP_ROWS).unify_dictionaries()
