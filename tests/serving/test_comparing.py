@@ -291,3 +291,34 @@ def test_the_command_reads_tables_and_files_and_says_it_to_people_and_machines(
     assert "has no answers in the period" in someone(main, *compare, "--since", "2020-01-01").err
     ran = someone(main, "compare", "other", "--routes", str(folder))
     assert (ran.code, "can not be read" in ran.err) == (2, True)
+
+
+def test_days_that_are_over_are_compacted_and_compare_as_before(
+    room: tuple[Path, str, S3Settings], someone: As
+) -> None:
+    folder, root, s3 = room
+    compact = ("compact", "tiny", "--routes", str(folder))
+    assert someone(main, *compact).out == "Nothing was recorded of tiny yet\n"
+    exposures, feedback = traffic(300, 0.9)
+    for number in range(6):
+        each = exposures[number * 50 : number * 50 + 50]
+        append_rows(f"{root}/exposures", exposure_rows(each, lambda _: {}), ["date"], "test", number + 1, s3)
+    append_rows(f"{root}/feedback", feedback_rows(feedback), ["date"], "test", 1, s3)
+    before = someone(main, "compare", "tiny", "--routes", str(folder), "--json")
+    ran = someone(main, *compact)
+    assert ran.code == 0, ran.err
+    assert ran.out.splitlines() == [
+        f"{root}/exposures: 6 files joined into 1; 0 deleted that were replaced 7 days ago",
+        f"{root}/feedback: 0 files joined into 0; 0 deleted that were replaced 7 days ago",
+    ]
+    assert json.loads(someone(main, *compact, "--json").out)[0] == {
+        "table": f"{root}/exposures",
+        "joined": 0,
+        "into": 0,
+        "deleted": 0,
+    }
+    after = someone(main, "compare", "tiny", "--routes", str(folder), "--json")
+    assert (before.code, json.loads(after.out)) == (0, json.loads(before.out))
+    (folder / "tiny.yaml").write_text("model: tiny\n")
+    ran = someone(main, *compact)
+    assert (ran.code, "The routes of tiny record nothing; expected `record:`" in ran.err) == (2, True)
