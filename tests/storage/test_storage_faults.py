@@ -2,6 +2,7 @@
 
 import os
 import random
+import re
 import uuid
 from collections import Counter
 from collections.abc import Iterator
@@ -26,6 +27,8 @@ from storage import (
 
 EXHAUSTIVE = bool(os.environ.get("GREENROOM_EXHAUSTIVE"))
 SAMPLE = 6
+# A run sends a request more or less than another: what is read of a table's log at once is up to threads.
+VARIES = 2
 SCHEMA = pa.schema([("date", pa.date32()), ("outcome", pa.string()), ("word", pa.string())])
 BY = ["date", "outcome"]
 DAY = "2013-07-01"
@@ -101,7 +104,8 @@ def test_any_request_may_fail_once(s3: S3Settings, faulty: FaultyS3, *, filled: 
                 assert live(table, s3) in (Counter({"old": 2} if filled else {}), EXPECTED), number
             run(table, faulty.settings)
         else:
-            assert faulty.failed, number
+            assert faulty.failed or number > count - VARIES, number
+        faulty.forget()
         assert live(table, s3) == EXPECTED, (number, faulty.requests)
 
 
@@ -113,8 +117,13 @@ def test_an_outage_that_begins_anywhere(s3: S3Settings, faulty: FaultyS3, fault:
         table = f"s3://greenroom/{uuid.uuid4().hex}/table"
         start(table, s3, filled=True)
         faulty.fail(fault, at=number, onward=True)
-        with pytest.raises(StorageUnavailableError, match=r"try again|try later|run again"):
+        said = ""
+        try:
             run(table, faulty.settings)
+        except StorageUnavailableError as error:
+            said = str(error)
+        if number <= count - VARIES or faulty.failed:
+            assert re.search("try again|try later|run again", said), (number, said)
         assert live(table, s3) in (Counter({"old": 2}), EXPECTED)
         faulty.forget()
         run(table, faulty.settings)
