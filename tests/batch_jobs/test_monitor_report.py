@@ -219,3 +219,14 @@ def test_the_dashboard_asks_for_what_is_rendered_and_is_what_grafana_reads() -> 
         assert max(x for x, _ in cells) < 24
         assert not taken & cells
         taken |= cells
+
+
+def test_what_is_surely_off_is_told_and_not_what_only_has_many_rows(written: str) -> None:
+    told, *_ = re.findall(r"Furthest off: (.*?)[<\"]", written)
+    said = re.findall(r"Version (\d): where ([\d.]+) was .*?, ([\d.]+) came", told)
+    for version, predicted, observed in said:
+        bins = calibration(DAYS, int(version))
+        gaps = {f"{b.predicted:.2f}": max(b.low - b.predicted, b.predicted - b.high) for b in bins}
+        assert gaps[predicted] == max(gaps.values())
+        assert observed in {f"{each.observed:.2f}" for each in bins}
+    assert [version for version, *_ in said] == ["1", "2"]

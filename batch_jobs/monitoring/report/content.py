@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 from batch_jobs.monitoring.names import ALL, DRIFTED, QUALITY
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from batch_jobs.monitoring.alerts.events import AlertEvent
     from batch_jobs.monitoring.declared import Monitor, Source
     from batch_jobs.monitoring.figures import DayFigures, Figure
-    from batch_jobs.monitoring.report.series import Point, Reign
+    from batch_jobs.monitoring.report.series import Bin, Point, Reign
 
     Days = Mapping[dt.date, DayFigures]
 
@@ -148,10 +149,7 @@ def _calibrations(days: Days, monitor: Monitor) -> list[Section]:
     bins = {version: found for version in versions if (found := calibration(days, version))}
     if not bins:
         return []
-    far = {
-        version: max(found, key=lambda each: abs(each.observed - each.predicted) * each.rows)
-        for version, found in bins.items()
-    }
+    far = {version: max(found, key=_surely_off) for version, found in bins.items()}
     told = " ".join(
         f"Version {version}: where {each.predicted:.2f} was predicted, {each.observed:.2f} came true"
         f" ({each.low:.2f} to {each.high:.2f})."
@@ -163,6 +161,12 @@ def _calibrations(days: Days, monitor: Monitor) -> list[Section]:
             "Calibration", said, (Plot("What came true", plots.calibration(bins), f"Furthest off: {told}"),)
         )
     ]
+
+
+def _surely_off(each: Bin) -> float:
+    """Return how far a prediction is outside the interval of what came true; a wide one says little."""
+    gap = max(each.low - each.predicted, each.predicted - each.high)
+    return -math.inf if math.isnan(gap) else gap
 
 
 def _slices(days: Days, monitor: Monitor) -> list[Section]:
