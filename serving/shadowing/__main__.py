@@ -43,8 +43,12 @@ def main(arguments: list[str] | None = None) -> int:
     )
     with socket.socket(fileno=options.queue) as queue:
         queue.settimeout(_LOOK_S)
+        is_idle = False
         while True:
             shadow.look()
+            if shadow.is_loaded and not is_idle:
+                _step_back_further()
+                is_idle = True
             with suppress(TimeoutError):
                 copy = take(queue)
                 if copy is None:
@@ -53,9 +57,14 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def _step_back() -> None:
-    """Let others have the processor first and interrupt nobody, but get some on a busy machine, too."""
+    """Let others have the processor first, but get some on a busy machine, too: what is imported is much."""
     os.nice(_LEAST_NICE)
     os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
+
+
+def _step_back_further() -> None:
+    """Run only where nobody else wants to, and be gone at once where somebody does; there is no way back."""
+    os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -50,6 +50,11 @@ class Shadow:
         self._spool: Spool | None = None
         self._again_at = 0.0
 
+    @property
+    def is_loaded(self) -> bool:
+        """Whether there is a version that answers copies."""
+        return self._serves is not None
+
     def look(self) -> None:
         """See what is published, and load it where it is another than before."""
         stamp = stamp_of(self._places.published)

@@ -222,7 +222,7 @@ def test_shadows_see_what_was_answered_and_die_without_a_trace(
     wait_for(lambda: house.metric("arm_requests_total", model="tiny", arm="deeper") - before >= 20)
     assert house.metric("arm_errors_total", model="tiny", arm="deeper") == 0
     [process] = shadows_of(house)
-    assert (process.nice(), os.sched_getscheduler(process.pid)) == (19, os.SCHED_BATCH)
+    assert (process.nice(), os.sched_getscheduler(process.pid)) == (19, os.SCHED_IDLE)
     process.send_signal(signal.SIGKILL)
     assert all(ask(house, f"p{number}").status_code == 200 for number in range(20))
     wait_for(lambda: '"event":"shadow_ended"' in house.log)
