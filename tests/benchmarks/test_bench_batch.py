@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 from commands import REPOSITORY
 from matplotlib.image import imread
-from needs import only_exhaustively
 
 from benchmarks.batch_figures import Figures, Size, as_json, broken, print_tables
 
@@ -62,7 +61,6 @@ def test_a_way_that_was_not_measured_is_no_figure() -> None:
     assert plain["unable"] == {"daft": "No module named 'daft'"}
 
 
-@only_exhaustively("starts a stack of its own")
 def test_a_round_on_few_rows_ends_with_one_json_object(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "benchmarks", "batch", "--millions", "0.02", "--rounds", "1"]
     done = subprocess.run(

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 from commands import REPOSITORY
-from needs import only_exhaustively
 
 from benchmarks.registry_calls import Act, Answer, Deed
 from benchmarks.registry_facts import Fault, Snapshot, Truth, compare, find_faults
@@ -80,7 +79,6 @@ def test_a_caller_who_was_told_no_finds_none(deed: Deed) -> None:
     assert compare([Answer(act, 0, {})], [_line(act)]) == Truth()
 
 
-@only_exhaustively("starts a stack of its own")
 def test_a_round_on_both_servers_ends_with_one_json_object() -> None:
     done = _run("registry", "--rounds", "1", "--calls", "1", "--engine", "sqlite")
     assert done.returncode == 0, done.stdout + done.stderr
