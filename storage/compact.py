@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import random
 import time
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -59,18 +60,20 @@ def compact_days(table_uri: str, before: dt.date, settings: S3Settings) -> Compa
         if not DeltaTable.is_deltatable(table_uri, settings.delta_options()):
             return None
         table = DeltaTable(table_uri, storage_options=settings.delta_options())
-        files = files_of(table)
-    days = sorted({file.partition["date"] for file in files if file.partition["date"] < str(before)})
-    joined = [count for day in days if (count := _join(table, table_uri, day, Store.connect(settings)))]
+        counts = Counter(file.partition["date"] for file in files_of(table))
+    store = Store.connect(settings)
+    # One file is as few as it gets.
+    days = sorted(day for day, count in counts.items() if count > 1 and day < str(before))
+    joined = [count for day in days if (count := _join(table, table_uri, day, store))]
     return Compacted(sum(joined), len(joined))
 
 
 def _join(table: DeltaTable, table_uri: str, day: str, store: Store) -> int:
-    """Join the files of a day; return how many there were, 0 where there was nothing to join."""
+    """Join the files of a day; return how many there were, 0 where somebody else came first."""
     for _ in range(_REREADS):
         files = _files(table, table_uri, day)
-        if len(files) < 2:  # noqa: PLR2004  # one is as few as it gets
-            return 0
+        if len(files) <= 1:
+            return 0  # somebody else joined them
         part = _write(table, table_uri, day, files, store)
         for attempt in range(_ATTEMPTS):
             if rewrite_partition(table, table_uri, part, ("date", day)):
