@@ -13,6 +13,7 @@ from serving.options import settings_of
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Callable
     from typing import Literal
 
 
@@ -55,19 +56,7 @@ def build(options: argparse.Namespace) -> int:
     from registry import prepare_client
 
     prepare_client(os.environ)
-    from registry import NothingOnStageError, RegistryError, RegistryUnavailableError, UnknownVersionError
-    from serving.errors import ServingError
-
-    try:
-        return _write_container(options)
-    except NothingOnStageError as error:
-        return fail(error, 4)
-    except UnknownVersionError as error:
-        return fail(error, 2)
-    except RegistryUnavailableError as error:
-        return fail(error, 75)
-    except (ServingError, RegistryError, OSError) as error:
-        return fail(error, 1)
+    return _or_why_not(_write_container, options)
 
 
 def _write_container(options: argparse.Namespace) -> int:
@@ -104,18 +93,7 @@ def smoke(options: argparse.Namespace) -> int:
     from registry import prepare_client
 
     prepare_client(os.environ)
-    from registry import RegistryError, RegistryUnavailableError, UnknownVersionError
-    from serving.errors import EndpointUnavailableError, ServingError
-    from storage import StorageError, StorageUnavailableError
-
-    try:
-        return _try(options)
-    except (EndpointUnavailableError, StorageUnavailableError, RegistryUnavailableError) as error:
-        return fail(error, 75)
-    except UnknownVersionError as error:
-        return fail(error, 2)
-    except (ServingError, RegistryError, StorageError) as error:
-        return fail(error, 1)
+    return _or_why_not(_try, options)
 
 
 def _try(options: argparse.Namespace) -> int:
@@ -152,18 +130,7 @@ def compare(options: argparse.Namespace) -> int:
         from registry import prepare_client
 
         prepare_client(os.environ)
-    from registry import RegistryError, RegistryUnavailableError
-    from serving.errors import RoutesError, ServingError
-    from storage import StorageError, StorageUnavailableError
-
-    try:
-        return _tell_comparison(options)
-    except RoutesError as error:
-        return fail(error, 2)
-    except (StorageUnavailableError, RegistryUnavailableError) as error:
-        return fail(error, 75)
-    except (ServingError, RegistryError, StorageError) as error:
-        return fail(error, 1)
+    return _or_why_not(_tell_comparison, options)
 
 
 def _tell_comparison(options: argparse.Namespace) -> int:
@@ -190,21 +157,17 @@ def _tell_comparison(options: argparse.Namespace) -> int:
 
 def compact(options: argparse.Namespace) -> int:
     """Join the files of what was recorded on days that are over."""
-    from serving.comparing.command import read_routes
-    from serving.errors import RoutesError
-    from serving.recording.compacting import tidy
-    from storage import CommitConflictError, S3Settings, StorageError, StorageUnavailableError
+    return _or_why_not(_tidy, options)
 
-    try:
-        routes = read_routes(options.model, options.routes)
-        settings = S3Settings.from_environment(os.environ)
-        done = tidy(routes, dt.timedelta(days=options.days), settings, os.environ)
-    except RoutesError as error:
-        return fail(error, 2)
-    except (CommitConflictError, StorageUnavailableError) as error:
-        return fail(error, 75)
-    except StorageError as error:
-        return fail(error, 1)
+
+def _tidy(options: argparse.Namespace) -> int:
+    from serving.comparing.command import read_routes
+    from serving.recording.compacting import tidy
+    from storage import S3Settings
+
+    routes = read_routes(options.model, options.routes)
+    settings = S3Settings.from_environment(os.environ)
+    done = tidy(routes, dt.timedelta(days=options.days), settings, os.environ)
     if options.json:
         print(json.dumps([asdict(each) for each in done], indent=2))
         return 0
@@ -216,6 +179,25 @@ def compact(options: argparse.Namespace) -> int:
     if not done:
         print(f"Nothing was recorded of {routes.model} yet")
     return 0
+
+
+def _or_why_not(work: Callable[[argparse.Namespace], int], options: argparse.Namespace) -> int:
+    """Do the work of a verb; say what hinders it, and return the exit code that this has everywhere."""
+    from registry import NothingOnStageError, RegistryError, RegistryUnavailableError, UnknownVersionError
+    from serving.errors import EndpointUnavailableError, RoutesError, ServingError
+    from storage import CommitConflictError, StorageError, StorageUnavailableError
+
+    away = (EndpointUnavailableError, RegistryUnavailableError, StorageUnavailableError, CommitConflictError)
+    try:
+        return work(options)
+    except (UnknownVersionError, RoutesError) as error:
+        return fail(error, 2)
+    except NothingOnStageError as error:
+        return fail(error, 4)
+    except away as error:
+        return fail(error, 75)
+    except (ServingError, RegistryError, StorageError, OSError) as error:
+        return fail(error, 1)
 
 
 def fail(error: object, code: int) -> int:
