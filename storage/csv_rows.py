@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv as strict_csv
 import io
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,7 @@ import pyarrow.compute as pc
 from storage.utf8 import MARK, Utf8File, shown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
     from typing import Any, BinaryIO
 
     import numpy.typing as npt
@@ -55,8 +56,6 @@ class RowBatch:
 
 def read_csv(file: BinaryIO) -> Iterator[RowBatch]:
     """Yield the rows of a file; it must be seekable. Raises `ArrowInvalid` where its rows cannot be told."""
-    from pyarrow import csv
-
     names = _header(file)
     file.seek(0)
     text = Utf8File(file)
@@ -69,24 +68,12 @@ def read_csv(file: BinaryIO) -> Iterator[RowBatch]:
         broken.append(BrokenRow(row.number - 2, line, (reason,)))
         return "skip"
 
-    reader = csv.open_csv(
-        text,
-        # Row numbers are known only to a single-threaded reader.
-        read_options=csv.ReadOptions(use_threads=False, block_size=_BLOCK_BYTES),
-        # Without `newlines_in_values`, a quoted value over lines is cut in two at the end of a block.
-        parse_options=csv.ParseOptions(newlines_in_values=True, invalid_row_handler=set_aside),
-        convert_options=csv.ConvertOptions(
-            column_types=dict.fromkeys(names, pa.string()),
-            null_values=[""],
-            strings_can_be_null=True,
-            check_utf8=False,  # done before, once for all columns
-        ),
-    )
-    if any(column.type != pa.string() for column in reader.schema):
-        raise pa.ArrowInvalid(f"the header, read as {', '.join(names)[:200]}, is not one line of names")
+    reader = _open(text, names, set_aside)
     start, yielded, over_lines = 0, False, False
-    try:
+    with _unless_it_failed(text):
         for found in reader:
+            if text.failure is not None:
+                break  # the last of its rows may have been cut off
             table = pa.Table.from_batches([found])
             # The parser reads ahead: of the rows set aside so far, some lie behind this batch.
             span = np.arange(start, start + len(table) + len(broken))
@@ -102,16 +89,50 @@ def read_csv(file: BinaryIO) -> Iterator[RowBatch]:
                 if text.is_marked
                 else RowBatch(table, positions, bad)
             )
-    except pa.ArrowInvalid as error:
-        if "straddling object" not in str(error):
-            raise
-        raise pa.ArrowInvalid(
-            f"a row is larger than {_BLOCK_BYTES / 2**20:g} MiB; perhaps a quote is opened and never closed"
-        ) from error
     if over_lines or any(_spans_lines(row.text) for row in broken):
         _refuse_stray_quotes(file)
     if broken or not yielded:
         yield RowBatch(reader.schema.empty_table(), np.arange(0), tuple(broken))
+
+
+def _open(text: Utf8File, names: Sequence[str], set_aside: Callable[[Any], str]) -> Any:
+    """Return a reader of batches; `set_aside` is told of each row that has another count of columns."""
+    from pyarrow import csv
+
+    with _unless_it_failed(text):
+        reader = csv.open_csv(
+            text,
+            # Row numbers are known only to a single-threaded reader.
+            read_options=csv.ReadOptions(use_threads=False, block_size=_BLOCK_BYTES),
+            # Without `newlines_in_values`, a quoted value over lines is cut in two at the end of a block.
+            parse_options=csv.ParseOptions(newlines_in_values=True, invalid_row_handler=set_aside),
+            convert_options=csv.ConvertOptions(
+                column_types=dict.fromkeys(names, pa.string()),
+                null_values=[""],
+                strings_can_be_null=True,
+                check_utf8=False,  # done before, once for all columns
+            ),
+        )
+    if any(column.type != pa.string() for column in reader.schema):
+        raise pa.ArrowInvalid(f"the header, read as {', '.join(names)[:200]}, is not one line of names")
+    return reader
+
+
+@contextmanager
+def _unless_it_failed(text: Utf8File) -> Iterator[None]:
+    """Raise why a file could not be read on, instead of what a parser makes of its seeming end."""
+    try:
+        yield
+    except pa.ArrowInvalid as error:
+        if text.failure is None and "straddling object" in str(error):
+            raise pa.ArrowInvalid(
+                f"a row is larger than {_BLOCK_BYTES / 2**20:g} MiB; perhaps a quote is opened and never"
+                " closed"
+            ) from error
+        if text.failure is None:
+            raise
+    if text.failure is not None:
+        raise text.failure
 
 
 def _header(file: BinaryIO) -> list[str]:

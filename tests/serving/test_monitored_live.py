@@ -97,7 +97,7 @@ def test_answers_of_the_endpoint_are_measured_beside_the_days_batch(
     root, table = flights
     known = table.filter(pc.is_valid(table["arr_delay"])).slice(0, ASKED)
     late = np.asarray(pc.greater(known["arr_delay"], 15).to_numpy(), np.float64)
-    rows = known.drop_columns(["arr_delay", "date"] if "date" in known.column_names else ["arr_delay"])
+    rows = known.drop_columns(["arr_delay"])
     asked = rows.to_pylist()
     for row in asked[:WARMER]:
         row["temp"] += 20.0  # what the job is given is another temperature

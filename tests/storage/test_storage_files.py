@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from storage import RowBatch, UnreadableFileError, read_rows, row_groups
+from storage import ObjectChangedError, RowBatch, UnreadableFileError, read_rows, row_groups
 from storage.utf8 import MARK, Utf8File
 
 EXAMPLES = 2000 if os.environ.get("GREENROOM_EXHAUSTIVE") else 150
@@ -276,3 +276,37 @@ def test_a_csv_file_has_no_row_groups() -> None:
         list(read_rows(io.BytesIO(b"a\n1\n"), "x.csv", columns=["a"]))
     with pytest.raises(UnreadableFileError, match=r"x\.parquet is not a whole PARQUET file"):
         row_groups(io.BytesIO(b"a\n1\n"), "x.parquet")
+
+
+class Failing(io.BytesIO):
+    """A file that cannot be read on behind its first `whole` bytes."""
+
+    def __init__(self, body: bytes, whole: int) -> None:
+        super().__init__(body[:whole])
+
+    def read(self, size: int | None = -1) -> bytes:
+        found = super().read(16 if size is None or size < 0 else min(size, 16))
+        if not found:
+            raise ObjectChangedError("it was replaced since it was listed")
+        return found
+
+
+@pytest.mark.parametrize("whole", [9, 40, 41, 42, 43, 200])
+def test_a_file_that_cannot_be_read_on_gives_whole_rows_and_then_the_reason(
+    whole: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("storage.csv_rows._BLOCK_BYTES", 32)
+    seen: list[RowBatch] = []
+    with pytest.raises(ObjectChangedError, match="it was replaced since it was listed"):
+        seen.extend(read_rows(Failing(b"a,b\n" + b"12,34\n" * 100, whole), "x.csv"))
+    rows = rows_of(seen)
+    assert rows == {position: ["12", "34"] for position in range(len(rows))}
+    assert broken_of(seen) == {}
+    assert len(rows) <= whole // 6
+
+
+def test_arrow_is_told_of_an_end_and_never_of_a_failure() -> None:
+    # Its thread that reads ahead may wait for itself otherwise, and the process does not end.
+    file = Utf8File(Failing(b"a,b\n1,2\n", 6))
+    assert [file.read(64), file.read(64), file.read(64)] == [b"a,b\n1,", b"", b""]
+    assert isinstance(file.failure, ObjectChangedError)
