@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
+    from registry.trees import Evaluator
     from registry.versions import ModelVersion
 
 
@@ -57,6 +58,7 @@ class Scorer:
     version: ModelVersion
     columns: tuple[Column, ...]
     booster: Any
+    evaluator: Evaluator | None = None
 
     @classmethod
     def read(cls, folder: Path, version: ModelVersion) -> Scorer:
@@ -70,13 +72,17 @@ class Scorer:
         rest as numbers. A null, NaN, or a category not seen in training is a missing value. An
         infinite number is scored as what it is, as MLflow's doors do.
         """
-        return self.booster.inplace_predict(encode(table, self.columns))  # type: ignore[no-any-return]  # xgboost has no types
+        matrix = encode(table, self.columns)
+        if self.evaluator is not None:
+            return self.evaluator.predict(matrix)
+        return self.booster.inplace_predict(matrix)  # type: ignore[no-any-return]  # xgboost has no types
 
     def side_by_side(self) -> Scorer:
         """Return a copy whose predictions take one thread; they are the same to the bit."""
+        from registry.trees import choose_evaluator
+
         booster = self.booster.copy()
-        booster.set_param({"nthread": 1})
-        return replace(self, booster=booster)
+        return replace(self, booster=booster, evaluator=choose_evaluator(booster))
 
 
 def read_artifact(folder: Path, what: str) -> tuple[tuple[Column, ...], Any]:

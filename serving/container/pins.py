@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 # What an endpoint imports. The version of MLflow is what `/version` says.
 SERVER = (
-    "gunicorn", "httptools", "mlflow", "numpy", "orjson", "prometheus-client", "pyarrow", "pyyaml", "uvicorn",
-    "uvicorn-worker", "uvloop", "xgboost-cpu",
+    "gunicorn", "httptools", "llvmlite", "mlflow", "numpy", "orjson", "prometheus-client", "pyarrow",
+    "pyyaml", "uvicorn", "uvicorn-worker", "uvloop", "xgboost-cpu",
 )  # fmt: skip
 _LOCKED = re.compile(
     r"^([A-Za-z0-9._-]+)==(\S+)(?: ;[^\\\n]*)? \\\n((?: +--hash=\S+(?: \\)?\n)+)", re.MULTILINE

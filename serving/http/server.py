@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from gunicorn.app.base import BaseApplication
 from gunicorn.arbiter import Arbiter
 
+from registry.trees import prepare
 from serving.http.first_routes import publish_recording
 from serving.http.kept import Kept
 from serving.http.recorders import Recorders
@@ -74,7 +75,8 @@ def run(plan: Plan) -> None:
     """Serve until a signal ends it. Does not return: gunicorn ends the process."""
     if not plan.settings.offline:  # where nobody follows routes, nobody records either
         publish_recording(plan.settings.models, plan.routes, plan.settings.routes)
-    # What is imported now is in the memory that workers share; their collectors are not to touch it.
+    # What is imported and made now is in the memory that workers share; their collectors are not to touch it.
+    prepare()
     gc.collect()
     gc.freeze()
     _Endpoint(plan).run()

@@ -13,10 +13,10 @@ from registry import ArtifactError, Manifest
 from registry.example import answer_example, check_example
 from registry.formats import read_mlmodel
 from registry.scorer import read_artifact
+from registry.trees import choose_evaluator
 from serving.contract.json_bodies import read_json
 from serving.contract.refusals import RequestError
 from serving.contract.signature import Signature
-from serving.models.evaluator import choose_evaluator
 from serving.models.served import BoosterModel, Explainer, Version
 from serving.models.through_mlflow import Lenient, ThroughMlflow, read_example
 

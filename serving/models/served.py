@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
+    from registry.trees import Evaluator
     from serving.contract.asked import Asked
     from serving.contract.limits import Limits
     from serving.contract.signature import Signature
-    from serving.models.evaluator import Evaluator
 
 # So many rows are predicted between two other requests; more are predicted beside them, in a thread.
 _QUICK_ROWS = 256
