@@ -79,9 +79,17 @@ def test_every_target_of_make_is_explained_and_does_what_it_says() -> None:
     assert [*re.findall(r"^([a-z-]+):.*##.*\n(?!\t)", text, re.MULTILINE)] == ["setup"]
 
 
-@pytest.mark.parametrize("command", run_here())
-def test_the_other_commands_run(command: str, roles: dict[str, dict[str, str]], in_production: int) -> None:
+@pytest.fixture(scope="module")
+def scored(roles: dict[str, dict[str, str]], in_production: int) -> None:
+    """A table of predictions."""
     assert in_production
+    ran = run_in_process("python -m batch_jobs run flight_delay --date 2013-07-02", roles["operator"])
+    assert ran.code == 0, ran.err
+
+
+@pytest.mark.usefixtures("scored")
+@pytest.mark.parametrize("command", run_here())
+def test_the_other_commands_run(command: str, roles: dict[str, dict[str, str]]) -> None:
     ran = run_in_process(command, roles["reviewer"])
     assert ran.code == 0, ran.err
     assert re.search(
@@ -99,11 +107,8 @@ def test_the_request_that_the_readme_sends_is_answered(endpoint: str) -> None:
     assert 0 < prediction < 1
 
 
-def test_the_table_opens_as_the_readme_says(roles: dict[str, dict[str, str]], in_production: int) -> None:
-    assert in_production
-    assert (
-        run_in_process("python -m batch_jobs run flight_delay --date 2013-07-02", roles["operator"]).code == 0
-    )
+@pytest.mark.usefixtures("scored")
+def test_the_table_opens_as_the_readme_says(roles: dict[str, dict[str, str]]) -> None:
     (code,) = (block for block in blocks("python") if "DeltaTable" in block)
     ran = run_command([sys.executable, "-W", "error", "-c", code], roles["operator"])
     assert ran.returncode == 0, ran.stderr
