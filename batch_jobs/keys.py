@@ -104,12 +104,11 @@ def shared_hashes(spilled: Sequence[Path], at_once: int = 1_000_000) -> Iterator
     Memory is bounded by `at_once` hashes, about: the files are gone through side by side, range by range.
     """
     filled = [path for path in spilled if path.stat().st_size]
-    files = [np.memmap(path, np.uint64, "r") for path in filled]
-    ranges = max(1, -(-sum(map(len, files)) // at_once))
+    hashes = sum(path.stat().st_size for path in filled) // _WORD
+    ranges = max(1, -(-hashes // at_once))
     edges = np.linspace(0, 2.0**64, ranges + 1)[1:-1].astype(np.uint64)
-    places = [np.concatenate([[0], np.searchsorted(f, edges), [len(f)]]).astype(int) for f in files]
+    places = [_places(path, edges) for path in filled]
     for number in range(ranges):
-        # Read, not mapped: what is mapped stays in memory as long as there is any.
         some = [
             np.fromfile(path, np.uint64, at[number + 1] - at[number], offset=8 * at[number])
             for path, at in zip(filled, places, strict=True)
@@ -119,3 +118,10 @@ def shared_hashes(spilled: Sequence[Path], at_once: int = 1_000_000) -> Iterator
         twice = np.unique(ordered[1:][ordered[1:] == ordered[:-1]])
         if len(twice):
             yield twice
+
+
+def _places(path: Path, edges: Hashes) -> npt.NDArray[np.int64]:
+    """Return where each range begins in a file, and the end."""
+    # One file at a time: what is mapped stays in memory until it is not.
+    hashes = np.memmap(path, np.uint64, "r")
+    return np.concatenate([[0], np.searchsorted(hashes, edges), [len(hashes)]]).astype(np.int64)

@@ -15,6 +15,7 @@ from batch_jobs.ahead import ahead
 from batch_jobs.doubles import keep_hashes
 from batch_jobs.errors import JobError, UnfitDataError
 from batch_jobs.keys import repeated
+from batch_jobs.memory import give_back_memory
 from batch_jobs.mending.repairs import NO_REPAIRS
 from batch_jobs.partition import (
     QUARANTINED,
@@ -109,8 +110,10 @@ class SplitScorer:
             if waiting.is_full:
                 results.append(self._write(waiting, split, store))
                 waiting = _Part()
+                give_back_memory()
         if waiting.tallies:
             results.append(self._write(waiting, split, store))
+        give_back_memory()
         return together(results)
 
     def _write(self, found: _Part, split: Split, store: Store) -> SplitResult:
