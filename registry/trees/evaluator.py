@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from registry.trees.forest import Forest, read_forest
-from registry.trees.kernel import TABLE, compiled, scratch_bytes
+from registry.trees.kernel import LaidOut, address, compiled, scratch_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -90,7 +90,7 @@ class ThroughC:
         """Return the predictions of rows, copied from the buffer that XGBoost keeps for this thread."""
         rows, features = matrix.shape
         matrix = np.ascontiguousarray(matrix, np.float32)
-        interface = _INTERFACE % (matrix.__array_interface__["data"][0], rows, features)
+        interface = _INTERFACE % (address(matrix), rows, features)
         shape = ctypes.POINTER(ctypes.c_uint64)()
         dimensions, found = ctypes.c_uint64(), ctypes.c_void_p()
         failed = self._function(self._handle, interface, _CONFIG, None, shape, dimensions, found)
@@ -107,11 +107,8 @@ class ThroughForest:
     """The trees, by code of our own."""
 
     def __init__(self, booster: Any, forest: Forest) -> None:
-        self._booster, self._forest = booster, forest
-        cells = [len(forest.roots), forest.features, forest.words]
-        cells += [_address(getattr(forest, name)) for name in TABLE[len(cells) :]]
-        self._cells = np.array(cells, np.uint64)
-        self._table, self._scratch = _address(self._cells), scratch_bytes(forest.features)
+        self._booster, self._forest, self._laid_out = booster, forest, LaidOut.of(forest)
+        self._table, self._scratch = self._laid_out.table, scratch_bytes(forest.features)
         self._walk = compiled(has_categories=forest.has_categories)
 
     def __reduce__(self) -> tuple[type[ThroughForest], tuple[Any, Forest]]:
@@ -126,7 +123,7 @@ class ThroughForest:
         columns = np.ascontiguousarray(matrix.T, np.float32)
         scratch, out = np.empty(self._scratch, np.uint8), np.empty(rows, np.float32)
         base, is_logistic = self._forest.base, self._forest.is_logistic
-        self._walk(self._table, _address(columns), rows, base, is_logistic, _address(scratch), _address(out))
+        self._walk(self._table, address(columns), rows, base, is_logistic, address(scratch), address(out))
         return out
 
 
@@ -185,8 +182,3 @@ def _asked_rows(forest: Forest) -> Matrix:
         rows[:, feature] = np.where(np.isnan(towards), chosen, np.nextafter(chosen, towards))
     rows[rng.random(rows.shape) < _MISSING_SHARE] = np.nan
     return rows
-
-
-def _address(array: npt.NDArray[Any]) -> int:
-    address: int = array.__array_interface__["data"][0]
-    return address

@@ -7,7 +7,6 @@ itself, so that every row takes the same number of steps through a tree, and no 
 from __future__ import annotations
 
 import ctypes
-import ctypes.util
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -42,7 +41,7 @@ class Forest:
     then as many in which it goes right. A row goes to `child + 1` where its value is at least `threshold`,
     or its category is in the set of `1 + words` words that begins at `sets`, and to `child` elsewhere.
     Where a category decides `threshold` is NaN, at a leaf as well; and where none does, the set is empty.
-    `leaf` is what a node adds to the sum, which begins with `base`.
+    `leaf` is what a node adds to the sum, which begins with `base`. The last node is of no tree.
     """
 
     features: int
@@ -89,12 +88,12 @@ def _read(learner: Mapping[str, Any]) -> Forest:
     features, trees = int(parameters["num_feature"]), gradient_booster["model"]["trees"]
     sets = _Sets.of(trees)
     read = [_read_tree(tree, features, sets) for tree in trees]
-    starts = np.cumsum([0, *(len(tree["feature"]) for tree in read)]).astype(np.uint32)
-    for tree, start in zip(read, starts[:-1], strict=True):
-        tree["child"] += start
+    roots = np.cumsum([0, *(len(tree["feature"]) for tree in read)]).astype(np.uint32)
+    for tree, root in zip(read, roots[:-1], strict=True):
+        tree["child"] += root
 
     def joined(name: str, dtype: type) -> npt.NDArray[Any]:
-        return np.concatenate([np.empty(0, dtype), *(tree[name] for tree in read)]).astype(dtype)
+        return np.concatenate([*(tree[name] for tree in read), np.zeros(1)]).astype(dtype)
 
     threshold = joined("threshold", np.float32)
     if np.isinf(threshold).any():
@@ -105,7 +104,7 @@ def _read(learner: Mapping[str, Any]) -> Forest:
         threshold=threshold,
         child=joined("child", np.uint32),
         leaf=joined("leaf", np.float32),
-        roots=starts[:-1].copy(),
+        roots=roots[:-1].copy(),
         depths=np.array([tree["depth"] for tree in read], np.uint32),
         base=_logit(base[0]) if objective in _LOGISTIC else base[0],
         is_logistic=objective in _LOGISTIC,
@@ -180,7 +179,7 @@ class _Sets:
 
 def _logit(probability: float) -> float:
     """Return the logit as XGBoost takes it: by the C library, in float32."""
-    log = ctypes.CDLL(ctypes.util.find_library("m")).logf
+    log = ctypes.CDLL(None).logf
     log.restype, log.argtypes = ctypes.c_float, [ctypes.c_float]
     odds = np.float32(1) / np.float32(probability) - np.float32(1)
     return -float(log(odds))
