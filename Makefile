@@ -84,7 +84,7 @@ bench-training: .venv/.ready  ## The memory of `mlflow run .` on ten times the f
 	@$(UV) pip sync --quiet --python .venv-peers/bin/python --require-hashes requirements-peers.lock
 	@touch $@
 
-bench-batch: .venv/.ready .venv-peers/.ready  ## The speed and memory of batch jobs, beside the trees alone and other tools
+bench-batch: .venv/.ready .venv-peers/.ready  ## The speed and memory of batch jobs, beside XGBoost alone and other tools
 	@$(BIN)/python -m benchmarks batch --peers .venv-peers/bin/python --picture docs/batch-memory.png
 
 .venv-serving-peers/.ready: requirements-serving-peers.lock .venv/.ready

@@ -294,7 +294,7 @@ def _parser() -> argparse.ArgumentParser:
     reference.add_argument("--json", action="store_true", help="print the JSON object only")
     reference.set_defaults(run=_reference)
     batch = names.add_parser(
-        "batch", allow_abbrev=False, help="the speed of batch jobs beside the trees alone and other tools"
+        "batch", allow_abbrev=False, help="the speed of batch jobs beside XGBoost alone and other tools"
     )
     batch.add_argument("--millions", type=_millions, default=10, help="of rows, to compare on (default: 10)")
     batch.add_argument("--rounds", type=_positive, default=3, help="of all ways (default: 3)")

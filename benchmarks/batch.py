@@ -1,4 +1,4 @@
-"""How fast a batch job scores beside the trees alone and beside other tools, and how its memory grows.
+"""How fast a batch job scores beside XGBoost alone and beside other tools, and how its memory grows.
 
 On an embedded stack of its own: rows on S3, a model in Production, and a process for each measurement. Ways
 are measured one after the other, round by round, so that what else the machine does falls on all of them.

@@ -21,7 +21,7 @@ _MIB = 2**20
 _CALLED = {
     OURS: "Greenroom: checks, quarantine, provenance, commit",
     ON_RAY: "Greenroom, --engine ray on one machine",
-    LIMIT: "the trees alone, in memory: the limit",
+    LIMIT: "XGBoost alone, in memory: the limit",
     "by_hand": "read, predict, write, by hand",
     "pyfunc": "mlflow.pyfunc, file by file",
     "polars": "Polars, streaming",

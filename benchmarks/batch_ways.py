@@ -2,7 +2,7 @@
 
 Prints one JSON object, with rows and seconds; imports, sessions and loading the model are left out, and each
 way warms up first. All read the Parquet files of a day from S3, and write their predictions there, except
-`limit`, which is the trees alone, and `spark_udf`, which has local files (its S3 connector is no Python
+`limit`, which is XGBoost alone, and `spark_udf`, which has local files (its S3 connector is no Python
 package). None of them checks anything, looks for doubles, or commits. Only what a way needs is imported.
 """
 

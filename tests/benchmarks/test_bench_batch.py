@@ -30,7 +30,7 @@ def figures(*sizes: Size, **speeds: float) -> Figures:
     ("found", "says"),
     [
         (figures(size(3, 700), size(30, 769), spark_udf=20.0, daft=80.0, polars=79.0), []),
-        (figures(greenroom=74.0), ["0.74 times the speed of the trees alone"]),
+        (figures(greenroom=74.0), ["0.74 times the speed of XGBoost alone"]),
         (figures(spark_udf=25.0), ["3.20 times the speed of mlflow.pyfunc.spark_udf; expected at least 3.5"]),
         (
             figures(daft=100.0, polars=90.0),
@@ -76,7 +76,7 @@ def test_a_round_on_few_rows_ends_with_one_json_object(tmp_path: Path) -> None:
     assert found["unable"] == {}, done.stderr
     # So few rows cannot be scored at the speed of the trees: it takes longer to begin and to commit.
     assert done.returncode == 1
-    assert any("times the speed of the trees alone" in line for line in tables)
+    assert any("times the speed of XGBoost alone" in line for line in tables)
     rates = {way: rate for way, rate in found["rows_per_second"].items() if rate is not None}
     assert set(rates) == {"greenroom", "limit", "by_hand", "pyfunc"}
     assert 0 < found["share_of_limit"] < 0.75
