@@ -71,7 +71,7 @@ def read_forest(booster: Any) -> Forest | None:
     """Read a booster of scalar trees whose sum is the prediction, or its logit; None for any other."""
     try:
         return _read(orjson.loads(booster.save_raw("json"))["learner"])
-    except (_UnknownError, orjson.JSONDecodeError):  # infinity in a tree is no JSON
+    except (_UnknownError, orjson.JSONDecodeError, IndexError):  # infinity is no JSON; nodes may be missing
         return None
 
 
@@ -95,12 +95,12 @@ def _read(learner: Mapping[str, Any]) -> Forest:
     def joined(name: str, dtype: type) -> npt.NDArray[Any]:
         return np.concatenate([*(tree[name] for tree in read), np.zeros(1)]).astype(dtype)
 
-    threshold = joined("threshold", np.float32)
-    if np.isinf(threshold).any():
-        raise _UnknownError  # what is missing would be beyond them
+    threshold, feature = joined("threshold", np.float32), joined("feature", np.uint32)
+    if np.isinf(threshold).any() or feature.max() >= 2 * features:
+        raise _UnknownError  # what is missing would not be beyond them; columns that no row has
     return Forest(
         features=features,
-        feature=joined("feature", np.uint32),
+        feature=feature,
         threshold=threshold,
         child=joined("child", np.uint32),
         leaf=joined("leaf", np.float32),

@@ -79,9 +79,11 @@ def _as_booster(folder: Path, what: str) -> None:
     sys.modules["sklearn"] = None  # type: ignore[assignment]  # how Python spells "there is none"
     from registry.example import answer_example, check_example
     from registry.scorer import read_artifact
+    from registry.trees import choose_evaluator
 
     columns, booster = read_artifact(folder, what)
     check_example(folder, what, answer_example(folder, columns, booster))
+    choose_evaluator(booster)  # as workers do, who are not to die over it
 
 
 def _through_mlflow(folder: Path, what: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pickle
 from concurrent.futures import ThreadPoolExecutor
@@ -159,3 +160,19 @@ def test_many_threads_may_ask_at_once() -> None:
     with ThreadPoolExecutor(8) as pool:
         for _ in range(5):
             assert [found.tobytes() for found in pool.map(chosen.predict, asked)] == alone
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("split_indices", 2**20), ("left_children", 10**6), ("split_conditions", float("inf"))],
+)
+def test_trees_that_lead_nowhere_are_left_to_xgboost(name: str, value: float) -> None:
+    booster = train({"objective": "binary:logistic"})
+    said = json.loads(booster.save_raw("json"))
+    said["learner"]["gradient_booster"]["model"]["trees"][3][name][0] = value
+
+    class Broken:
+        def save_raw(self, _: str) -> bytes:
+            return json.dumps(said).encode()
+
+    assert read_forest(Broken()) is None
