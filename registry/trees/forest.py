@@ -1,4 +1,4 @@
-"""A booster as arrays of nodes, read from the JSON that XGBoost itself writes of it. Pure.
+"""A booster as arrays of nodes, read from what XGBoost itself writes of it. Pure.
 
 The layout is for `registry.trees.kernel`: children lie side by side, and a leaf is a node that leads to
 itself, so that every row takes the same number of steps through a tree, and no step is a branch.
@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import orjson
+
+from registry.trees.ubjson import read_ubjson
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -70,8 +71,16 @@ class _UnknownError(Exception):
 def read_forest(booster: Any) -> Forest | None:
     """Read a booster of scalar trees whose sum is the prediction, or its logit; None for any other."""
     try:
-        return _read(orjson.loads(booster.save_raw("json"))["learner"])
-    except (_UnknownError, orjson.JSONDecodeError, IndexError):  # infinity is no JSON; nodes may be missing
+        return forest_of(read_ubjson(bytes(booster.save_raw("ubj")))["learner"])
+    except ValueError:
+        return None
+
+
+def forest_of(learner: Mapping[str, Any]) -> Forest | None:
+    """Return what XGBoost's document of a learner says, if it is of such trees; None for any other."""
+    try:
+        return _read(learner)
+    except (_UnknownError, IndexError):  # a child that is not there
         return None
 
 
@@ -118,7 +127,7 @@ def _read_tree(tree: Mapping[str, Any], features: int, sets: _Sets) -> dict[str,
     """Return the nodes of one tree, level by level, children side by side, counted from its root."""
     if int(tree["tree_param"]["size_leaf_vector"]) > 1:
         raise _UnknownError
-    left, right = np.array(tree["left_children"]), np.array(tree["right_children"])
+    left, right = (np.asarray(tree[f"{side}_children"], np.int64) for side in ("left", "right"))
     levels = [np.zeros(1, np.int64)]
     while True:
         inner = levels[-1][left[levels[-1]] >= 0]
@@ -131,15 +140,17 @@ def _read_tree(tree: Mapping[str, Any], features: int, sets: _Sets) -> dict[str,
     place = np.empty(len(left), np.int64)
     place[order] = np.arange(len(order))
     is_inner = left[order] >= 0
-    conditions = np.array(tree["split_conditions"], np.float32)[order]
-    goes_right = np.array(tree["default_left"])[order] == 0
+    conditions = np.asarray(tree["split_conditions"], np.float32)[order]
+    goes_right = np.asarray(tree["default_left"])[order] == 0
     is_set, set_of = np.zeros(len(left), bool), np.zeros(len(left), np.int64)
     for node, start, size in zip(
         tree["categories_nodes"], tree["categories_segments"], tree["categories_sizes"], strict=True
     ):
         is_set[node], set_of[node] = True, sets.add(tree["categories"][start : start + size])
     return {
-        "feature": np.where(is_inner, np.array(tree["split_indices"])[order] + goes_right * features, 0),
+        "feature": np.where(
+            is_inner, np.asarray(tree["split_indices"], np.int64)[order] + goes_right * features, 0
+        ),
         "threshold": np.where(is_inner & ~is_set[order], conditions, np.float32(np.nan)),
         "child": np.where(is_inner, place[left[order]], np.arange(len(order))).astype(np.uint32),
         "leaf": np.where(is_inner, np.float32(0), conditions),
@@ -157,7 +168,7 @@ class _Sets:
 
     @classmethod
     def of(cls, trees: Sequence[Mapping[str, Any]]) -> _Sets:
-        most = max((max(tree["categories"], default=-1) for tree in trees), default=-1)
+        most = max((int(np.max(tree["categories"], initial=-1)) for tree in trees), default=-1)
         words, many = (most + _WORD_BITS) // _WORD_BITS, sum(len(tree["categories_nodes"]) for tree in trees)
         if (words + 1) * (many + 1) > _MOST_WORDS:
             raise _UnknownError
@@ -166,7 +177,7 @@ class _Sets:
     def add(self, categories: Sequence[int]) -> int:
         """Take a set; return where it begins."""
         bits = np.zeros(self.words + 1, np.uint32)
-        chosen = np.array(categories, np.int64)
+        chosen = np.asarray(categories, np.int64)
         np.bitwise_or.at(bits, chosen // _WORD_BITS, np.uint32(1) << (chosen % _WORD_BITS).astype(np.uint32))
         # The last word is for rows without a category: its first bit goes left, its second goes right.
         bits[-1] = 2

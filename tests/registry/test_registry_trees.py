@@ -16,7 +16,8 @@ import xgboost as xgb
 
 from registry.trees import choose_evaluator
 from registry.trees.evaluator import ThroughC, ThroughForest, ThroughPython, first_equal
-from registry.trees.forest import read_forest
+from registry.trees.forest import forest_of, read_forest
+from registry.trees.ubjson import read_ubjson
 
 EXHAUSTIVE = bool(os.environ.get("GREENROOM_EXHAUSTIVE"))
 FEATURES, CATEGORIES = 7, 70
@@ -169,10 +170,38 @@ def test_many_threads_may_ask_at_once() -> None:
 def test_trees_that_lead_nowhere_are_left_to_xgboost(name: str, value: float) -> None:
     booster = train({"objective": "binary:logistic"})
     said = json.loads(booster.save_raw("json"))
-    said["learner"]["gradient_booster"]["model"]["trees"][3][name][0] = value
+    said["learner"]["gradient_booster"]["model"]["trees"][3][name][:] = [value] * len(
+        said["learner"]["gradient_booster"]["model"]["trees"][3][name]
+    )
 
-    class Broken:
-        def save_raw(self, _: str) -> bytes:
-            return json.dumps(said).encode()
+    assert forest_of(said["learner"]) is None
 
-    assert read_forest(Broken()) is None
+
+def test_a_booster_is_read_as_json_has_it() -> None:
+    for parameters in ({"objective": "binary:logistic"}, *OTHERS.values()):
+        booster = train(parameters)
+        assert_same(read_ubjson(bytes(booster.save_raw("ubj"))), json.loads(booster.save_raw("json")))
+
+
+def assert_same(found: Any, expected: Any) -> None:
+    if isinstance(expected, dict):
+        assert found.keys() == expected.keys()
+        for name, value in expected.items():
+            assert_same(found[name], value)
+    elif isinstance(found, np.ndarray):
+        np.testing.assert_array_equal(found, np.array(expected, found.dtype))
+    elif isinstance(expected, list):
+        assert len(found) == len(expected)
+        for each, value in zip(found, expected, strict=True):
+            assert_same(each, value)
+    elif isinstance(expected, float):
+        assert np.float32(found) == np.float32(expected)
+    else:
+        assert found == expected
+
+
+def test_bytes_that_are_not_whole_are_refused() -> None:
+    whole = bytes(train({"objective": "binary:logistic"}, rounds=1).save_raw("ubj"))
+    for end in range(0, len(whole), 7):
+        with pytest.raises(ValueError, match="are not the UBJSON that XGBoost"):
+            read_ubjson(whole[:end])
