@@ -1,10 +1,13 @@
 from __future__ import annotations
 
 import copy
+import inspect
+from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from tiny_model import scorer
 
 from batch_jobs.code import _DECIDES
 from batch_jobs.errors import JobFileError
@@ -92,3 +95,8 @@ def test_every_job_has_its_project_and_its_suites(name: str) -> None:
 def test_every_module_that_decides_what_becomes_of_a_row_is_there() -> None:
     # One that moved would not be noticed: what is not there does not change.
     assert [pattern for pattern in _DECIDES if not list(ROOT.parent.glob(pattern))] == []
+
+
+def test_what_predicts_decides() -> None:
+    predicts = Path(inspect.getfile(type(scorer().side_by_side().evaluator)))
+    assert predicts in {path for pattern in _DECIDES for path in ROOT.parent.glob(pattern)}
