@@ -46,6 +46,15 @@ JOB = ("run", "flight_delay", "--date", DAY)
 TOLD = ("outcome", "flight_id", "prediction", "reasons", "row", "input_position", "model_version")
 PLACES = ("s3", "mlflow")
 PUBLISHED = ("no table", "another delivery is published")
+PRELOADED = [
+    "batch_jobs.verbs",
+    "batch_jobs.days",
+    "batch_jobs.run",
+    "registry.loading",
+    "registry.trees.kernel",
+    "mlflow",
+    "boto3",
+]
 
 
 @dataclass(frozen=True)
@@ -277,7 +286,7 @@ def run_in_a_process(place: Place, before: Callable[[int], None] = lambda _: Non
     """
     # From a process that has all imports, and not a thread.
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["batch_jobs.verbs", "batch_jobs.run", "registry.loading", "mlflow"])
+    context.set_forkserver_preload(PRELOADED)
     ready, go = context.Event(), context.Event()
     process = context.Process(target=_run_when_told, args=(dict(place.environment), ready, go))
     process.start()
