@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from registry.trees.code import address
 from registry.trees.forest import Forest, read_forest
-from registry.trees.kernel import LaidOut, address, compiled, scratch_bytes
+from registry.trees.kernel import code_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -107,24 +108,18 @@ class ThroughForest:
     """The trees, by code of our own."""
 
     def __init__(self, booster: Any, forest: Forest) -> None:
-        self._booster, self._forest, self._laid_out = booster, forest, LaidOut.of(forest)
-        self._table, self._scratch = self._laid_out.table, scratch_bytes(forest.features)
-        self._walk = compiled(has_categories=forest.has_categories)
+        self._booster, self.forest = booster, forest
+        self._code = code_of(forest)
 
     def __reduce__(self) -> tuple[type[ThroughForest], tuple[Any, Forest]]:
         """Have a copy make its own code, for addresses of its own."""
-        return ThroughForest, (self._booster, self._forest)
+        return ThroughForest, (self._booster, self.forest)
 
     def predict(self, matrix: Matrix) -> Matrix:
         """Return the predictions of rows."""
-        rows, features = matrix.shape
-        if features != self._forest.features:
+        if matrix.shape[1] != self.forest.features:
             return ThroughPython(self._booster).predict(matrix)  # says what is wrong
-        columns = np.ascontiguousarray(matrix.T, np.float32)
-        scratch, out = np.empty(self._scratch, np.uint8), np.empty(rows, np.float32)
-        base, is_logistic = self._forest.base, self._forest.is_logistic
-        self._walk(self._table, address(columns), rows, base, is_logistic, address(scratch), address(out))
-        return out
+        return self._code.predict(matrix)
 
 
 def choose_evaluator(booster: Any, example: Matrix | None = None) -> Evaluator:

@@ -134,6 +134,12 @@ class Block:
         return build.or_(is_right, build.trunc(bit, ir.IntType(1)))
 
 
+def finish(build: ir.IRBuilder, out: Any, count: Any, exponential: ir.Function) -> None:
+    """Turn so many sums into what the logistic function makes of them."""
+    with loop(build, count) as row:
+        store(build, logistic(build, load(build, out, F32, row), exponential), out, F32, row)
+
+
 def logistic(build: ir.IRBuilder, total: Any, exponential: ir.Function) -> Any:
     """Return the logistic function of a sum, in the steps of XGBoost; `exponential` is the C library's."""
     one, largest = ir.Constant(F32, 1.0), f32(_LARGEST_EXPONENT)
