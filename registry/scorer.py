@@ -82,7 +82,7 @@ class Scorer:
         from registry.trees import choose_evaluator
 
         booster = self.booster.copy()
-        return replace(self, booster=booster, evaluator=choose_evaluator(booster))
+        return replace(self, booster=booster, evaluator=choose_evaluator(booster, comes_in_batches=True))
 
 
 def read_artifact(folder: Path, what: str) -> tuple[tuple[Column, ...], Any]:

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from registry.trees.binned import BinnedForest
+from registry.trees.binned_kernel import code_of_bins
 from registry.trees.code import address
 from registry.trees.forest import Forest, read_forest
 from registry.trees.kernel import code_of
@@ -107,11 +109,11 @@ class ThroughC:
 class ThroughForest:
     """The trees, by code of our own."""
 
-    def __init__(self, booster: Any, forest: Forest) -> None:
+    def __init__(self, booster: Any, forest: Forest | BinnedForest) -> None:
         self._booster, self.forest = booster, forest
-        self._code = code_of(forest)
+        self._code = code_of_bins(forest) if isinstance(forest, BinnedForest) else code_of(forest)
 
-    def __reduce__(self) -> tuple[type[ThroughForest], tuple[Any, Forest]]:
+    def __reduce__(self) -> tuple[type[ThroughForest], tuple[Any, Forest | BinnedForest]]:
         """Have a copy make its own code, for addresses of its own."""
         return ThroughForest, (self._booster, self.forest)
 
@@ -122,8 +124,10 @@ class ThroughForest:
         return self._code.predict(matrix)
 
 
-def choose_evaluator(booster: Any, example: Matrix | None = None) -> Evaluator:
-    """Return the quickest evaluator that answers as XGBoost's own Python does, to the bit.
+def choose_evaluator(
+    booster: Any, example: Matrix | None = None, *, comes_in_batches: bool = False
+) -> Evaluator:
+    """Return the quickest evaluator, for few rows or for many, that answers as XGBoost's Python to the bit.
 
     All are held against it on `example`, where there is one, on values that the trees ask about and their
     neighbours, on numbers of every size, and on what is missing. `booster` predicts with one thread from
@@ -134,7 +138,8 @@ def choose_evaluator(booster: Any, example: Matrix | None = None) -> Evaluator:
     tried = [_any_rows(booster.num_features()), *([] if example is None else [example])]
     if forest is not None:
         tried.append(_asked_rows(forest))
-    return first_equal(_others(booster, forest), ThroughPython(booster), np.concatenate(tried))
+    others = _others(booster, forest, comes_in_batches=comes_in_batches)
+    return first_equal(others, ThroughPython(booster), np.concatenate(tried))
 
 
 def first_equal(candidates: Iterable[Evaluator], reference: Evaluator, rows: Matrix) -> Evaluator:
@@ -151,8 +156,10 @@ def _is_same(found: Matrix, expected: Matrix) -> bool:
     return found.shape == expected.shape and found.tobytes() == expected.tobytes()
 
 
-def _others(booster: Any, forest: Forest | None) -> Iterator[Evaluator]:
+def _others(booster: Any, forest: Forest | None, *, comes_in_batches: bool) -> Iterator[Evaluator]:
     if forest is not None:
+        if comes_in_batches and (binned := BinnedForest.of(forest)) is not None:
+            yield ThroughForest(booster, binned)
         yield ThroughForest(booster, forest)
     yield ThroughC(booster)
 

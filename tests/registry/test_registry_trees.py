@@ -15,8 +15,9 @@ import pytest
 import xgboost as xgb
 
 from registry.trees import choose_evaluator
+from registry.trees.binned import BinnedForest
 from registry.trees.evaluator import ThroughC, ThroughForest, ThroughPython, first_equal
-from registry.trees.forest import forest_of, read_forest
+from registry.trees.forest import Forest, forest_of, read_forest
 from registry.trees.ubjson import read_ubjson
 
 EXHAUSTIVE = bool(os.environ.get("GREENROOM_EXHAUSTIVE"))
@@ -32,6 +33,12 @@ SHAPES: dict[str, dict[str, Any]] = {
     "one category a split": {"max_cat_to_onehot": 1000},
     "sets of categories": {"max_cat_to_onehot": 1},
     "nothing learnt": {"gamma": 1e9},
+}
+NUMBERS: dict[str, dict[str, Any]] = {
+    **{f"{levels} levels": {"max_depth": levels} for levels in range(1, 9)},
+    "lopsided": {"grow_policy": "lossguide", "max_leaves": 9, "max_depth": 0},
+    "nothing learnt": {"gamma": 1e9},
+    "forests": SHAPES["forests"],
 }
 OBJECTIVES = (
     "binary:logistic", "reg:logistic", "reg:squarederror", "reg:absoluteerror", "reg:pseudohubererror",
@@ -70,13 +77,15 @@ def hostile(seed: int, count: int) -> npt.NDArray[np.float32]:
     return np.where(rng.random(rows.shape) < 0.5, rows, rows_of(seed, count))
 
 
-def train(parameters: dict[str, Any], rounds: int = 12, seed: int = 1) -> xgb.Booster:
+def train(
+    parameters: dict[str, Any], rounds: int = 12, seed: int = 1, *, has_categories: bool = True
+) -> xgb.Booster:
     rows = rows_of(seed, 1500)
     score = np.nansum(rows[:, :3], axis=1) + (rows[:, -1] % 7 > 3) + (rows[:, -2] == 1)
     objective = str(parameters["objective"])
     label = (score > 1).astype(np.float32) if "squared" not in objective else score
     label = np.minimum(score - score.min(), 2).astype(int) if "multi" in objective else label
-    types = ["q"] * (FEATURES - 2) + ["c"] * 2
+    types = ["q"] * (FEATURES - 2) + ["c" if has_categories else "q"] * 2
     of = xgb.DMatrix(rows, label, feature_types=types, enable_categorical=True)
     if "rank" in objective:
         of.set_group([50] * 30)
@@ -96,6 +105,52 @@ def test_every_bit_is_xgboosts(objective: str, shape: str) -> None:
         assert ours.predict(rows).tobytes() == expected
         assert ours.predict(np.asfortranarray(rows)).tobytes() == expected
     assert isinstance(choose_evaluator(booster), ThroughForest)
+
+
+@pytest.mark.parametrize("shape", NUMBERS)
+@pytest.mark.parametrize("objective", OBJECTIVES if EXHAUSTIVE else OBJECTIVES[1:3])
+def test_every_bit_is_xgboosts_in_bins(objective: str, shape: str) -> None:
+    booster = train({"objective": objective, **NUMBERS[shape]}, has_categories=False)
+    ours = choose_evaluator(booster, comes_in_batches=True)
+    assert isinstance(ours, ThroughForest)
+    assert isinstance(ours.forest, BinnedForest)
+    for count, of, seed in product(COUNTS, (rows_of, hostile), range(40 if EXHAUSTIVE else 3)):
+        rows = of(seed + 100, count)
+        expected = booster.inplace_predict(rows).tobytes() if count else b""
+        assert ours.predict(rows).tobytes() == expected
+        assert ours.predict(np.asfortranarray(rows)).tobytes() == expected
+    assert pickle.loads(pickle.dumps(ours)).predict(rows).tobytes() == expected
+    assert isinstance(choose_evaluator(booster).forest, Forest)  # type: ignore[attr-defined]  # few rows walk
+
+
+@pytest.mark.parametrize("cuts", [1, 254, 255, 256, 257])
+def test_a_byte_counts_as_many_cuts_as_it_can(cuts: int) -> None:
+    rows = np.arange(cuts + 1, dtype=np.float32)[:, None]
+    label = np.random.default_rng(3).permutation(cuts + 1)
+    booster = xgb.train(
+        {"tree_method": "exact", "max_depth": 8, "min_child_weight": 0, "lambda": 0, "nthread": 1},
+        xgb.DMatrix(rows, label),
+        80,
+    )
+    forest = read_forest(booster)
+    assert forest is not None
+    thresholds = forest.threshold[:-1]  # the last is of no tree
+    assert len(np.unique(thresholds[~np.isnan(thresholds)])) == cuts
+    binned = BinnedForest.of(forest)
+    assert (binned is None) is (cuts > 255)
+    asked = np.concatenate([rows - 0.5, np.nextafter(rows - 0.5, -np.inf, dtype=np.float32), rows])
+    found = choose_evaluator(booster, comes_in_batches=True).predict(asked)
+    assert found.tobytes() == booster.inplace_predict(asked).tobytes()
+
+
+def test_what_has_no_bins_is_walked_in_batches_too() -> None:
+    rows = rows_of(7, 300)
+    for parameters, has_categories in ((SHAPES["deep"], False), (SHAPES["plain"], True)):
+        booster = train({"objective": "binary:logistic", **parameters}, has_categories=has_categories)
+        chosen = choose_evaluator(booster, comes_in_batches=True)
+        assert isinstance(chosen, ThroughForest)
+        assert isinstance(chosen.forest, Forest)
+        assert chosen.predict(rows).tobytes() == booster.inplace_predict(rows).tobytes()
 
 
 @pytest.mark.parametrize("objective", OBJECTIVES[3:])
