@@ -69,15 +69,24 @@ class Place:
     def table(self) -> str:
         return f"{self.root}/flight_delay/predictions"
 
-    def live(self) -> Rows:
-        """Return what is live of the day, in an order of its own."""
+    def open(self, version: int | None = None) -> DeltaTable | None:
+        """Return the table as it is, or as it was; None where there is none yet."""
         options = self.settings.delta_options()
         if not DeltaTable.is_deltatable(self.table, options):
-            return []
-        table = DeltaTable(self.table, storage_options=options)
-        rows = table.to_pyarrow_dataset(file_pruning_predicate=[("date", "=", DAY)]).to_table().to_pylist()
-        told = [(row["input_file"].rpartition("/")[2], *(row[name] for name in TOLD)) for row in rows]
-        return sorted(told, key=repr)
+            return None
+        return DeltaTable(self.table, version=version, storage_options=options)
+
+    def live(self) -> Rows:
+        """Return what is live of the day, in an order of its own."""
+        return rows_of(self.open())
+
+
+def rows_of(table: DeltaTable | None) -> Rows:
+    if table is None:
+        return []
+    rows = table.to_pyarrow_dataset(file_pruning_predicate=[("date", "=", DAY)]).to_table().to_pylist()
+    told = [(row["input_file"].rpartition("/")[2], *(row[name] for name in TOLD)) for row in rows]
+    return sorted(told, key=repr)
 
 
 @dataclass(frozen=True)
@@ -306,17 +315,29 @@ def _run_when_told(environment: dict[str, str], ready: Any, go: Any) -> None:
 
 @contextmanager
 def watching(place: Place, undisturbed: Undisturbed) -> Iterator[None]:
-    """Read the day again and again, as users do: it is what it was, and then what it should be."""
+    """Open the table again and again, as users do: the day is what it was, and then what it should be.
+
+    Every version is read, also those that were the latest between two looks.
+    """
     over = threading.Event()
+    began = place.open()
+    assert rows_of(began) == undisturbed.before
 
     def watch() -> None:
+        seen = -1 if began is None else began.version()
         expected = [undisturbed.before, undisturbed.after]
         while True:
-            found = place.live()
-            assert found in expected, f"{len(found)} rows were seen"
-            expected = expected[expected.index(found) :]
-            if over.wait(0.1):
+            is_last = over.is_set()
+            table = place.open()
+            latest = -1 if table is None else table.version()
+            for version in range(seen + 1, latest + 1):
+                found = rows_of(place.open(version))
+                assert found in expected, f"version {version} has {len(found)} rows"
+                expected = expected[expected.index(found) :]
+            seen = latest
+            if is_last:
                 return
+            over.wait(0.1)
 
     with ThreadPoolExecutor(1) as pool:
         watched = pool.submit(watch)
