@@ -14,11 +14,13 @@ import re
 import sys
 import threading
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from batch_jobs.splits import Split
+    from registry import AnyScorer
 
 _EACH_S = 0.5
 
@@ -42,8 +44,8 @@ def main() -> None:
     scorer = registry.load(at_registry, job.model).side_by_side()
     workers = os.cpu_count() or 1
     engine = start(os.environ.get("BENCH_ENGINE", "local"), workers, os.environ)
-    # Workers on other machines start once, and import what they need; a job of ours has threads.
-    for _ in engine.map(_ready, [Split(())] * workers):
+    # Workers on other machines start once, and import and compile what they need; a job of ours has threads.
+    for _ in engine.map(_Ready(scorer), [Split(())] * workers):
         pass
     at = Workplace(
         registry=at_registry,
@@ -72,9 +74,15 @@ def main() -> None:
     )
 
 
-def _ready(_: Split) -> Any:
-    importlib.import_module("batch_jobs.parts")
-    time.sleep(_EACH_S)  # or one worker would do for all
+@dataclass(frozen=True)
+class _Ready:
+    """Whoever has a copy of the scorer has the code that it predicts by."""
+
+    scorer: AnyScorer
+
+    def __call__(self, _: Split) -> Any:
+        importlib.import_module("batch_jobs.parts")
+        time.sleep(_EACH_S)  # or one worker would do for all
 
 
 def _watch(memory: list[tuple[float, int]]) -> None:
