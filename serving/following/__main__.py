@@ -218,7 +218,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--routes", type=Path, default=Path("serving"), metavar="DIR", help="the folder of routes files"
     )
-    parser.add_argument("--poll-s", type=_seconds, default=3.0, metavar="S", help="ask this often; 3")
+    parser.add_argument("--poll-s", type=_seconds, default=2.0, metavar="S", help="ask this often; 2")
     return parser
 
 
