@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -56,9 +56,20 @@ class Endpoint:
 
     def workers(self) -> list[psutil.Process]:
         """The processes that answer: the arbiter's forks, and none of what runs beside them."""
-        children = psutil.Process(self.process.pid).children()
-        alive = [c for c in children if c.status() != psutil.STATUS_ZOMBIE]
-        return [c for c in alive if not any(part.startswith("serving.") for part in c.cmdline())]
+        alive = self._children()
+        return [c for c, said in alive if not any(part.startswith("serving.") for part in said)]
+
+    def beside(self, module: str) -> list[psutil.Process]:
+        """The processes beside the workers that run a module, such as `serving.following`."""
+        return [child for child, said in self._children() if module in said]
+
+    def _children(self) -> list[tuple[psutil.Process, list[str]]]:
+        """Each child that lives, with its command. One may end while it is looked at."""
+        found = []
+        for child in psutil.Process(self.process.pid).children():
+            with suppress(psutil.NoSuchProcess):  # or a zombie, which is one
+                found.append((child, child.cmdline()))
+        return found
 
     def metrics(self) -> dict[str, float]:
         """Every sample of `/metrics` by its name with labels, as it is written."""

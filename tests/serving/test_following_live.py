@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import psutil
 import pyarrow as pa
 import pytest
 import requests
@@ -194,7 +193,7 @@ def test_it_ends_as_it_is_asked_to_and_finishes_what_it_began(show: Show, tmp_pa
         asking(endpoint, BODY) as heard,
     ):
         time.sleep(0.5)
-        followers = [p for p in _children(endpoint) if "serving.following" in p.cmdline()]
+        followers = endpoint.beside("serving.following")
         # Who answers clients comes first on a busy machine.
         assert [p.nice() - endpoint.workers()[0].nice() for p in followers] == [10]
         endpoint.process.send_signal(signal.SIGTERM)
@@ -276,7 +275,3 @@ def _wait_for(endpoint: Endpoint, holds: Callable[[dict[str, Any]], bool]) -> di
 def _ask(endpoint: Endpoint) -> requests.Response:
     # Over a connection of its own, so that it may come to either worker.
     return requests.post(f"{endpoint.url}/invocations", json=ROW, timeout=10)
-
-
-def _children(endpoint: Endpoint) -> list[psutil.Process]:
-    return psutil.Process(endpoint.process.pid).children()

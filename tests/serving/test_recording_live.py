@@ -20,6 +20,7 @@ from endpoints import serving
 from faulty_s3 import Fault, FaultyS3, faulty_s3
 from local_versions import publish, write_tiny
 from requests import ConnectionError as GoneError
+from requests.exceptions import ChunkedEncodingError as CutOffError
 from routed import arm_of, publish_routes
 from served_house import House, wait_for
 
@@ -57,9 +58,8 @@ class Room:
         assert answer.status_code == 200
         return answer.headers["X-Prediction-ID"]
 
-    def processes(self, name: str) -> list[psutil.Process]:
-        children = psutil.Process(self.house.endpoint.process.pid).children()
-        return [c for c in children if c.status() != psutil.STATUS_ZOMBIE and name in c.cmdline()]
+    def recorders(self) -> list[psutil.Process]:
+        return self.house.endpoint.beside("serving.recording")
 
 
 @pytest.fixture(scope="module")
@@ -148,17 +148,17 @@ def test_workers_and_recorders_that_are_killed_lose_and_double_no_answer(room: R
         while not is_over.is_set():
             try:
                 asked.add(room.ask(number))
-            except GoneError:  # its worker was killed with the request in it
+            except (GoneError, CutOffError):  # its worker was killed with the request in it
                 continue
             number += 1
 
     client = threading.Thread(target=keep_asking)
     client.start()
     try:
-        wait_for(lambda: room.processes("serving.recording"))
+        wait_for(room.recorders)
         for _ in range(2):
             time.sleep(1.0)
-            for victim in (*room.house.endpoint.workers()[:1], *room.processes("serving.recording")):
+            for victim in (*room.house.endpoint.workers()[:1], *room.recorders()):
                 os.kill(victim.pid, signal.SIGKILL)
     finally:
         is_over.set()
@@ -218,6 +218,4 @@ def test_without_a_place_for_it_feedback_is_refused_with_what_to_do(tmp_path: Pa
         assert answer.json()["message"].startswith(
             "Nothing is recorded of tiny here; an operator says `record:`"
         )
-        assert not [
-            c for c in psutil.Process(endpoint.process.pid).children() if "serving.recording" in c.cmdline()
-        ]
+        assert not endpoint.beside("serving.recording")

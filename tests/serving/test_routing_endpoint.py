@@ -241,9 +241,7 @@ def test_shadows_see_what_was_answered_and_die_without_a_trace(
 
 
 def shadows_of(house: House) -> list[psutil.Process]:
-    children = psutil.Process(house.endpoint.process.pid).children()
-    alive = [child for child in children if child.status() != psutil.STATUS_ZOMBIE]
-    return [child for child in alive if "serving.shadowing" in child.cmdline()]
+    return house.endpoint.beside("serving.shadowing")
 
 
 def test_a_shadow_that_cannot_read_requests_fails_alone_and_what_it_missed_is_counted(
