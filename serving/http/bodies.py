@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import zlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from serving.contract.refusals import RequestError
-from serving.http.rejections import RejectedError
+from serving.http.exchange import ADMITTED
+from serving.http.rejections import RejectedError, overloaded
 from serving.watching.tally import Reason
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
-
+    from serving.http.aside import Aside
+    from serving.http.exchange import Exchange
     from serving.http.gate import Gate
-
-    Receive = Callable[[], Awaitable[dict[str, Any]]]
 
 _GZIP = 16 + zlib.MAX_WBITS
 _LENGTH_DIGITS = 18
@@ -24,41 +23,46 @@ class GoneError(Exception):
     """The client went away, or was sent away for being slow, before its request was whole."""
 
 
-async def receive_body(receive: Receive, headers: Mapping[bytes, bytes], max_bytes: int, gate: Gate) -> bytes:
-    """Return the body as it was sent. Raises `RejectedError`, `RequestError`, and `GoneError`.
+class Intake:
+    """Takes in bodies, each of up to `max_bytes`; what arrives at once, of all requests, the gate bounds."""
 
-    What is held for all requests that are still arriving is bounded by the gate.
-    """
-    length = headers.get(b"content-length", b"0")
-    if len(length) > _LENGTH_DIGITS or int(length) > max_bytes:
-        raise _too_large(max_bytes)
-    message = await receive()
-    if message["type"] != "http.request":
-        raise GoneError
-    body: bytes = message.get("body", b"")
-    if message.get("more_body"):
-        body = await _rest_of(body, receive, max_bytes, gate)
-    elif len(body) > max_bytes:
-        raise _too_large(max_bytes)
-    return bytes(body)
+    def __init__(self, max_bytes: int, gate: Gate, aside: Aside) -> None:
+        self._max_bytes, self._gate, self._aside = max_bytes, gate, aside
 
+    async def take(self, exchange: Exchange) -> bytes:
+        """Return a body, unzipped. Raises `RejectedError`, `RequestError`, and `GoneError`."""
+        length = exchange.headers.get(b"content-length", b"0")
+        if len(length) > _LENGTH_DIGITS or int(length) > self._max_bytes:
+            raise _too_large(self._max_bytes)
+        message = await exchange.receive()
+        if message["type"] != "http.request":
+            raise GoneError
+        body: bytes = message.get("body", b"")
+        if message.get("more_body"):
+            body = await self._rest_of(body, exchange)
+        if len(body) > self._max_bytes:
+            raise _too_large(self._max_bytes)
+        if exchange.scope.get(ADMITTED) is False:
+            raise overloaded(self._gate.most_waiting)
+        encoding = exchange.headers.get(b"content-encoding")
+        if encoding is None:
+            return body
+        return await self._aside.run(unzip, (body, encoding, self._max_bytes), exchange)
 
-async def _rest_of(first: bytes, receive: Receive, max_bytes: int, gate: Gate) -> bytes:
-    body = bytearray(first)
-    with gate.holding() as held:
-        more = True
-        while more:
-            held.grow_to(len(body))
-            if len(body) > max_bytes:
-                raise _too_large(max_bytes)
-            message = await receive()
-            if message["type"] != "http.request":
-                raise GoneError
-            body += message.get("body", b"")
-            more = message.get("more_body", False)
-    if len(body) > max_bytes:
-        raise _too_large(max_bytes)
-    return bytes(body)
+    async def _rest_of(self, first: bytes, exchange: Exchange) -> bytes:
+        body = bytearray(first)
+        with self._gate.holding() as held:
+            more = True
+            while more:
+                held.grow_to(len(body))
+                if len(body) > self._max_bytes:
+                    raise _too_large(self._max_bytes)
+                message = await exchange.receive()
+                if message["type"] != "http.request":
+                    raise GoneError
+                body += message.get("body", b"")
+                more = message.get("more_body", False)
+        return bytes(body)
 
 
 def unzip(body: bytes, encoding: bytes, max_bytes: int) -> bytes:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from serving.contract.answers import write_refusal
+from serving.http.exchange import ADMITTED
 from serving.http.rejections import RejectedError
 from serving.watching.tally import Reason
 
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
     from serving.settings import Settings
     from serving.watching.tally import WorkerTally
 
-# In the scope of a request: whether the gate let it in. Who reads it lets it out again.
-ADMITTED = "greenroom.admitted"
 # As much as servers usually read of a head; uvicorn sets no bound on httptools.
 _MOST_HEAD_BYTES = 32 * 1024
 _WITHOUT_BODY = frozenset({b"GET", b"HEAD"})

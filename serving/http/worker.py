@@ -105,7 +105,7 @@ class _DrainingServer(Server):
         if sig != signal.SIGTERM or self._delay_s == 0:
             super().handle_exit(sig, frame)
             return
-        self._application.is_draining = True
+        self._application.drain()
         loop = asyncio.get_running_loop()
         loop.call_soon_threadsafe(loop.call_later, self._delay_s, super().handle_exit, sig, None)
 
