@@ -1,4 +1,4 @@
-"""The ASGI application of one worker: which route, who may ask, and one answer for each request."""
+"""The application of one worker: which route, who may ask, and one answer for each request."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from serving.http.aside import Aside
-    from serving.http.exchange import Receive, Scope, Send
+    from serving.http.exchange import Receive, Scope
     from serving.http.gate import Gate
     from serving.http.heads import Doorkeeper
     from serving.http.pages import Page, Pages
@@ -67,9 +67,9 @@ class Application:
         """Say from now on that nothing is to be asked here any more."""
         self.is_draining = self._scoring.is_draining = True
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request, by the ASGI interface."""
-        exchange = Exchange(scope, receive, send)
+    async def __call__(self, scope: Scope, receive: Receive, _: object) -> None:
+        """Answer one request, by the ASGI interface but for how it is sent: `Exchange` does that."""
+        exchange = Exchange(scope, receive)
         self._tally.enter()
         try:
             await self._answer(exchange)

@@ -1,34 +1,43 @@
-"""One request and the answer to it."""
+"""One request and the answer to it.
+
+An ASGI server is told a head and a body, and sends each: two system calls, and a client that wakes twice. An
+answer here is known when it begins, so it is written at once.
+"""
 
 from __future__ import annotations
 
 import time
+from functools import cache
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
 
+    from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
+
     Scope = MutableMapping[str, Any]
     Receive = Callable[[], Awaitable[dict[str, Any]]]
-    Send = Callable[[dict[str, Any]], Awaitable[None]]
 
-# In the scope of a request: whether the gate let it in. Who reads it lets it out again.
-ADMITTED = "greenroom.admitted"
+# In the scope of a request: whether the gate let it in, and uvicorn's side of it. Who reads the first lets it
+# out again; who reads the second takes it out, or each would hold the other until the collector comes.
+ADMITTED, CYCLE = "greenroom.admitted", "greenroom.cycle"
 JSON = (b"content-type", b"application/json")
 
 
 class Exchange:
-    """A request, by the ASGI interface, and its answer.
+    """A request, as the protocol hands it over, and its answer.
 
     `began` is when it did, by `time.perf_counter`. `headers` and `request_id`, by which answers and logs call
     it, are empty until its head was read.
     """
 
-    __slots__ = ("_receive", "_send", "began", "headers", "request_id", "scope")
+    __slots__ = ("_cycle", "_receive", "began", "headers", "request_id", "scope")
 
-    def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    def __init__(self, scope: Scope, receive: Receive) -> None:
         self.began = time.perf_counter()
-        self.scope, self._receive, self._send = scope, receive, send
+        self.scope, self._receive = scope, receive
+        self._cycle: RequestResponseCycle = scope.pop(CYCLE)
         self.headers: Mapping[bytes, bytes] = {}
         self.request_id = b""
 
@@ -41,8 +50,36 @@ class Exchange:
         """Return the next of what its client sends: part of a body, or that it went away."""
         return await self._receive()
 
-    async def answer(self, status: int, head: Sequence[tuple[bytes, bytes]], body: bytes) -> None:
-        """Send the answer. `head` says nothing of its length."""
-        whole = [*head, (b"content-length", str(len(body)).encode())]
-        await self._send({"type": "http.response.start", "status": status, "headers": whole})
-        await self._send({"type": "http.response.body", "body": body})
+    async def answer(
+        self, status: int, head: Sequence[tuple[bytes, bytes]], body: bytes, *, is_last: bool = False
+    ) -> None:
+        """Write the answer, once. `head` says nothing of its length; `is_last`: of this connection."""
+        cycle = self._cycle
+        if cycle.flow.write_paused and not cycle.disconnected:
+            await cycle.flow.drain()  # its client has not yet read the answers before
+        if cycle.disconnected:
+            return
+        if is_last:
+            cycle.keep_alive = False
+        said = [_status_line(status)]
+        for name, value in (*cycle.default_headers, *head):
+            if b"\r" in value or b"\n" in value:
+                raise ValueError(f"the header {name!r} of an answer would be more than one line")
+            said += name, b": ", value, b"\r\n"
+        said.append(b"content-length: %d\r\n\r\n" % len(body))
+        if not cycle.keep_alive:
+            said.insert(1, b"connection: close\r\n")
+        if self.scope["method"] != "HEAD":
+            said.append(body)
+        cycle.response_started = cycle.response_complete = True
+        cycle.waiting_for_100_continue = False
+        cycle.transport.write(b"".join(said))
+        cycle.message_event.set()
+        if not cycle.keep_alive:
+            cycle.transport.close()
+        cycle.on_response()
+
+
+@cache
+def _status_line(status: int) -> bytes:
+    return f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\n".encode()

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from serving.contract.answers import write_refusal
-from serving.http.exchange import ADMITTED
+from serving.http.exchange import ADMITTED, CYCLE
 from serving.http.rejections import RejectedError
 from serving.watching.tally import Reason
 
@@ -97,6 +97,7 @@ class GuardedProtocol(HttpToolsProtocol):
         if upgrades and self.parser.get_method() not in _WITHOUT_BODY:
             self._fail(400, "This endpoint speaks HTTP/1.1 alone; ask it without Upgrade")
         super().on_headers_complete()
+        self.scope[CYCLE] = self.cycle  # type: ignore[literal-required]
         self._has_head = self._has_cycle = True
         if upgrades or self.expect_100_continue:
             # What comes next could be of the protocol asked for, or the body that nobody waits for any more.

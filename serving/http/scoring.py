@@ -68,9 +68,8 @@ class Scoring:
         head = [*self._head_of(model, served.version.number), (b"x-request-id", exchange.request_id)]
         if routed is not None:
             head += routed.headers
-        if self.is_draining:
-            head.append((b"connection", b"close"))  # its client is to come back elsewhere
-        await exchange.answer(200, head, answer.body)
+        # While it drains, its client is to come back elsewhere.
+        await exchange.answer(200, head, answer.body, is_last=self.is_draining)
         if routed is not None:
             routed.finish(answer, predicted)
         total_s = time.perf_counter() - exchange.began

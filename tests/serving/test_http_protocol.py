@@ -185,6 +185,18 @@ def test_head_has_no_body(asked: House) -> None:
             )
 
 
+def test_an_answer_is_written_at_once(asked: House) -> None:
+    (worker,) = asked.endpoint.workers()
+    with asked.connect() as connection:
+        before = worker.io_counters().write_count
+        for _ in range(100):
+            connection.sendall(whole())
+            assert read_reply(connection).status == 200
+        writes = worker.io_counters().write_count - before
+    # Head and body each by itself would be twice as many; a line of its log is a write as well.
+    assert 100 <= writes < 120
+
+
 def test_pipelined_requests_are_answered_in_their_order(asked: House) -> None:
     with asked.connect() as connection:
         ids = [f"n-{number}" for number in range(20)]
