@@ -14,19 +14,21 @@ if TYPE_CHECKING:
 
 # What a processor reads at once: what begins elsewhere takes it two turns.
 _LINE_BYTES = 64
+_FLOAT_BYTES = 4
 
 
 @dataclass(frozen=True, eq=False)
 class Code:
     """A function (table, columns, rows, base, is_logistic, scratch, out) to nothing, and what it works on.
 
-    It takes addresses: of `cells`, numbers and then the addresses of `arrays`; of float32 columns of shape
-    (features, rows); of as many bytes as it needs to work in; and of float32 of shape (rows,). Any number of
-    threads may call it at once; none holds Python's lock.
+    It takes addresses: `table`, that of `cells`, numbers and then the addresses of `arrays`; of float32
+    columns of shape (features, rows); of as many bytes as it needs to work in; and of float32 of shape
+    (rows,). Any number of threads may call it at once; none holds Python's lock.
     """
 
     function: Callable[..., None]
     cells: npt.NDArray[np.uint64]
+    table: int
     arrays: tuple[npt.NDArray[Any], ...]
     scratch_bytes: int
     base: float
@@ -46,23 +48,19 @@ class Code:
         """Lay out numbers and arrays for a function."""
         found = tuple(np.ascontiguousarray(each) for each in arrays)
         cells = np.array([*numbers, *map(address, found)], np.uint64)
-        return cls(function, cells, found, scratch_bytes, base, is_logistic)
+        return cls(function, cells, address(cells), found, scratch_bytes, base, is_logistic)
 
     def predict(self, matrix: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         """Return the predictions of rows, `matrix` being float32 of shape (rows, features of the forest)."""
-        columns = np.ascontiguousarray(matrix.T, np.float32)
-        scratch, out = np.empty(self.scratch_bytes + _LINE_BYTES, np.uint8), np.empty(len(matrix), np.float32)
-        work = address(scratch) + -address(scratch) % _LINE_BYTES
-        self.function(
-            address(self.cells),
-            address(columns),
-            len(matrix),
-            self.base,
-            self.is_logistic,
-            work,
-            address(out),
-        )
-        return out
+        columns, rows = np.ascontiguousarray(matrix.T, np.float32), len(matrix)
+        # The predictions, and behind them where to work: for one row, what it costs to ask where an array
+        # lies is as much as a third of its walk.
+        room = np.empty(rows + (self.scratch_bytes + _LINE_BYTES) // _FLOAT_BYTES, np.float32)
+        out = address(room)
+        work = out + rows * _FLOAT_BYTES
+        work += -work % _LINE_BYTES
+        self.function(self.table, address(columns), rows, self.base, self.is_logistic, work, out)
+        return room[:rows]
 
 
 def address(array: npt.NDArray[Any]) -> int:
