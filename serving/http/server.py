@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pyarrow as pa
 from gunicorn.app.base import BaseApplication
 from gunicorn.arbiter import Arbiter
 
@@ -75,6 +76,8 @@ def run(plan: Plan) -> None:
     """Serve until a signal ends it. Does not return: gunicorn ends the process."""
     if not plan.settings.offline:  # where nobody follows routes, nobody records either
         publish_recording(plan.settings.models, plan.routes, plan.settings.routes)
+    # Arrow's own pool takes four MiB of each worker for the first example; malloc's are there already.
+    pa.set_memory_pool(pa.system_memory_pool())
     # What is imported and made now is in the memory that workers share; their collectors are not to touch it.
     prepare()
     gc.collect()
