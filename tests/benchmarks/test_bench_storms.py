@@ -12,7 +12,7 @@ from commands import REPOSITORY
 from needs import only_exhaustively
 
 from benchmarks.storms import Storms
-from benchmarks.storms_figures import broken
+from benchmarks.storms_figures import as_json, broken
 
 HEARD = {
     "statuses": {"200": 9},
@@ -51,6 +51,13 @@ def test_what_is_held_is_not_complained_about() -> None:
 )
 def test_what_is_not_held_is_said(changed: dict[str, object], says: str) -> None:
     assert broken(replace(FINE, **changed)) == [says]  # type: ignore[arg-type]  # of the fields as they are
+
+
+def test_the_one_line_says_what_was_heard_and_not_each_answer() -> None:
+    timed = {**HEARD, "took_ms": [1.0] * 9}
+    said = json.loads(as_json(Storms(calm=timed, swaps=timed, overload=timed, after=timed, offered=10)))
+    assert [said[name] for name in ("calm", "swaps", "overload", "after")] == [HEARD] * 4
+    assert (said["benchmark"], said["broken"]) == ("storms", [])
 
 
 @only_exhaustively("starts a stack of its own")
