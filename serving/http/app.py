@@ -56,20 +56,15 @@ class Application:
         intake = Intake(settings.max_body_bytes, gate, aside)
         self._scoring = Scoring(stage.standings, settings.limits, intake, gate, aside, tally)
         self._feedback = FeedbackTaker(stage.standings, intake, aside, settings.max_rows)
-        self.is_draining = False
         self._scored = {f"/models/{s.name}/invocations": n for n, s in enumerate(stage.standings)}
         self._scored["/invocations"] = 0
         self._told = {f"/models/{s.name}/feedback": n for n, s in enumerate(stage.standings)}
         self._told["/feedback"] = 0
         self._prefix, self._asked = os.urandom(6).hex(), 0
 
-    def drain(self) -> None:
-        """Say from now on that nothing is to be asked here any more."""
-        self.is_draining = self._scoring.is_draining = True
-
     async def __call__(self, scope: Scope, receive: Receive, _: object) -> None:
         """Answer one request, by the ASGI interface but for how it is sent: `Exchange` does that."""
-        exchange = Exchange(scope, receive)
+        exchange = Exchange(scope, receive, self._gate)
         self._tally.enter()
         try:
             await self._answer(exchange)
@@ -79,8 +74,12 @@ class Application:
             self._tally.rejected(Reason.SLOW_CLIENT)
         except Exception as error:  # noqa: BLE001  # whatever a model raises, its client gets an answer
             # Its message may repeat what was asked; the log takes its type and its place.
+            exchange.request_id = exchange.request_id or self._next_id()
             _LOG.error("failed over request %s", exchange.request_id.decode(), exc_info=error)
-            await self._refuse(exchange, rejections.broken())
+            if exchange.is_answered:
+                exchange.close()  # another answer would be taken for that of the next request
+            else:
+                await self._refuse(exchange, rejections.broken())
         finally:
             self._tally.leave()
             if scope.get(ADMITTED):

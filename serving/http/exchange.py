@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
+    from serving.http.gate import Gate
+
     Scope = MutableMapping[str, Any]
     Receive = Callable[[], Awaitable[dict[str, Any]]]
 
@@ -29,14 +31,14 @@ class Exchange:
     """A request, as the protocol hands it over, and its answer.
 
     `began` is when it did, by `time.perf_counter`. `headers` and `request_id`, by which answers and logs call
-    it, are empty until its head was read.
+    it, are empty until its head was read. While the worker drains, its client is to come back elsewhere.
     """
 
-    __slots__ = ("_cycle", "_receive", "began", "headers", "request_id", "scope")
+    __slots__ = ("_cycle", "_gate", "_receive", "began", "headers", "request_id", "scope")
 
-    def __init__(self, scope: Scope, receive: Receive) -> None:
+    def __init__(self, scope: Scope, receive: Receive, gate: Gate) -> None:
         self.began = time.perf_counter()
-        self.scope, self._receive = scope, receive
+        self.scope, self._receive, self._gate = scope, receive, gate
         self._cycle: RequestResponseCycle = scope.pop(CYCLE)
         self.headers: Mapping[bytes, bytes] = {}
         self.request_id = b""
@@ -50,30 +52,40 @@ class Exchange:
         """Return the next of what its client sends: part of a body, or that it went away."""
         return await self._receive()
 
-    async def answer(
-        self, status: int, head: Sequence[tuple[bytes, bytes]], body: bytes, *, is_last: bool = False
-    ) -> None:
-        """Write the answer, once. `head` says nothing of its length; `is_last`: of this connection."""
+    @property
+    def is_answered(self) -> bool:
+        """Whether its answer was begun with."""
+        return self._cycle.response_started
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._cycle.transport.close()
+
+    async def answer(self, status: int, head: Sequence[tuple[bytes, bytes]], body: bytes) -> None:
+        """Write the answer, once. `head` says nothing of its length."""
         cycle = self._cycle
         if cycle.flow.write_paused and not cycle.disconnected:
             await cycle.flow.drain()  # its client has not yet read the answers before
         if cycle.disconnected:
             return
-        if is_last:
+        if cycle.response_started:
+            raise RuntimeError("a request is answered a second time")
+        if self._gate.is_draining:
             cycle.keep_alive = False
         said = [_status_line(status)]
+        if not cycle.keep_alive:
+            said.append(b"connection: close\r\n")
         for name, value in (*cycle.default_headers, *head):
             if b"\r" in value or b"\n" in value:
                 raise ValueError(f"the header {name!r} of an answer would be more than one line")
             said += name, b": ", value, b"\r\n"
         said.append(b"content-length: %d\r\n\r\n" % len(body))
-        if not cycle.keep_alive:
-            said.insert(1, b"connection: close\r\n")
         if self.scope["method"] != "HEAD":
             said.append(body)
+        whole = b"".join(said)
         cycle.response_started = cycle.response_complete = True
         cycle.waiting_for_100_continue = False
-        cycle.transport.write(b"".join(said))
+        cycle.transport.write(whole)
         cycle.message_event.set()
         if not cycle.keep_alive:
             cycle.transport.close()

@@ -17,13 +17,15 @@ class Gate:
     """Counts of one worker; its event loop is the only one to touch them.
 
     A request waits from when it is whole to when its answer is done, and for as long as work for it goes
-    on, even if nobody waits for the answer any more.
+    on, even if nobody waits for the answer any more. While it drains, all that come are let in as before, and
+    told to come back elsewhere.
     """
 
     most_waiting: int
     most_bytes: int
     waiting: int = 0
     held_bytes: int = 0
+    is_draining: bool = False
 
     def admit(self) -> bool:
         """Count one more that waits, unless as many do as may."""

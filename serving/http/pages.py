@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from serving.http.describe import Describer
+    from serving.http.gate import Gate
     from serving.http.stage import Stage, Standing
     from serving.routing.published import Published
     from serving.watching.arms import ArmTallies
@@ -46,10 +47,9 @@ class Pages:
         tallies: Tallies,
         arm_tallies: ArmTallies,
         describer: Describer,
-        *,
-        is_draining: Callable[[], bool],
+        gate: Gate,
     ) -> None:
-        self._stage, self._tallies, self._is_draining = stage, tallies, is_draining
+        self._stage, self._tallies, self._gate = stage, tallies, gate
         self._arm_tallies = arm_tallies
         mlflow = version_of("mlflow").encode()
         alive = Route(lambda _: (_OK, _JSON, b"\n"), is_for_probes=True)
@@ -68,10 +68,10 @@ class Pages:
         return self._routes.get(path)
 
     def _ready(self, _: str) -> Page:
-        ready = self._stage.is_ready and not self._is_draining()
+        ready = self._stage.is_ready and not self._gate.is_draining
         said = {
             "ready": ready,
-            "draining": self._is_draining(),
+            "draining": self._gate.is_draining,
             "models": [_standing(standing) for standing in self._stage.standings],
         }
         return (_OK if ready else _UNAVAILABLE), _JSON, orjson.dumps(said)

@@ -20,6 +20,8 @@ from serving.watching.tally import Reason
 if TYPE_CHECKING:
     import asyncio
 
+    from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
+
     from serving.http.gate import Gate
     from serving.settings import Settings
     from serving.watching.tally import WorkerTally
@@ -69,6 +71,7 @@ class GuardedProtocol(HttpToolsProtocol):
         """Forget the clock, and the requests that wait for the answer to the one before them."""
         self._disarm()
         for cycle, _ in self.pipeline:
+            _forget(cycle)
             if cycle.scope.get(ADMITTED):
                 self.gate.leave()
         self.pipeline.clear()
@@ -171,9 +174,14 @@ class GuardedProtocol(HttpToolsProtocol):
         elif self.pipeline or not self._has_head:
             # Others are to be answered first, for whom this would be taken: it gets no answer but the end.
             if self._has_head:
-                self.pipeline.popleft()
+                _forget(self.pipeline.popleft()[0])
             return
         self.transport.close()
+
+
+def _forget(cycle: RequestResponseCycle) -> None:
+    """Let go of a request that is never begun with."""
+    cycle.scope.pop(CYCLE, None)  # type: ignore[misc]  # a key of ours
 
 
 class _UnreadableError(Exception):

@@ -43,7 +43,6 @@ class Scoring:
         self._standings, self._limits, self._intake = standings, limits, intake
         self._gate, self._aside, self._tally = gate, aside, tally
         self._turn, self._worked_s = asyncio.Lock(), 0.0
-        self.is_draining = False
         self._heads: dict[tuple[int, int], list[tuple[bytes, bytes]]] = {}
 
     async def answer(self, model: int, exchange: Exchange) -> None:
@@ -68,8 +67,7 @@ class Scoring:
         head = [*self._head_of(model, served.version.number), (b"x-request-id", exchange.request_id)]
         if routed is not None:
             head += routed.headers
-        # While it drains, its client is to come back elsewhere.
-        await exchange.answer(200, head, answer.body, is_last=self.is_draining)
+        await exchange.answer(200, head, answer.body)
         if routed is not None:
             routed.finish(answer, predicted)
         total_s = time.perf_counter() - exchange.began

@@ -47,6 +47,8 @@ class EndpointWorker(UvicornWorker):  # type: ignore[misc]  # uvicorn-worker shi
             "lifespan": "off",
             "server_header": False,
             "access_log": False,
+            # Nobody here asks who a client says that it is.
+            "proxy_headers": False,
             "timeout_keep_alive": plan.settings.keep_alive_s,
             "timeout_graceful_shutdown": plan.settings.drain_s,
         }
@@ -73,15 +75,12 @@ class EndpointWorker(UvicornWorker):  # type: ignore[misc]  # uvicorn-worker shi
         stage = Stage(plan.settings.models, plan.views, tally, arms, lenient=plan.settings.lenient)
         aside = Aside(plan.settings.threads, plan.settings.deadline_s, gate)
         describer = Describer(plan.settings)
-        pages = Pages(
-            stage, plan.tallies, plan.arm_tallies, describer, is_draining=lambda: application.is_draining
-        )
+        pages = Pages(stage, plan.tallies, plan.arm_tallies, describer, gate)
         token = plan.settings.token.encode() if plan.settings.token else None
         doorkeeper = Doorkeeper(plan.settings.hosts, token)
-        application = Application(plan.settings, stage, doorkeeper, gate, aside, tally, pages)
-        self.config.app = application
+        self.config.app = Application(plan.settings, stage, doorkeeper, gate, aside, tally, pages)
         self.config.http = guarded(gate, plan.settings, tally)
-        server = _DrainingServer(self.config, application, plan.settings.drain_delay_s)
+        server = _DrainingServer(self.config, gate, plan.settings.drain_delay_s)
         self._install_sigquit_handler()
         async with _followed(stage):
             log("worker_ready", ready=stage.is_ready, slot=self.slot)
@@ -96,16 +95,16 @@ class EndpointWorker(UvicornWorker):  # type: ignore[misc]  # uvicorn-worker shi
 class _DrainingServer(Server):
     """Says for a while that it is not ready, so that no new requests come, before it stops listening."""
 
-    def __init__(self, config: Any, application: Application, delay_s: float) -> None:
+    def __init__(self, config: Any, gate: Gate, delay_s: float) -> None:
         super().__init__(config)
-        self._application, self._delay_s = application, delay_s
+        self._gate, self._delay_s = gate, delay_s
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Begin to stop: at once on Ctrl-C, after the delay on SIGTERM."""
         if sig != signal.SIGTERM or self._delay_s == 0:
             super().handle_exit(sig, frame)
             return
-        self._application.drain()
+        self._gate.is_draining = True
         loop = asyncio.get_running_loop()
         loop.call_soon_threadsafe(loop.call_later, self._delay_s, super().handle_exit, sig, None)
 
