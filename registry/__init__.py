@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from registry.changes import Changes
     from registry.connection import Registry, connect, experiment_id, translated
     from registry.errors import (
         ArtifactError,
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
 # MLflow takes seconds to import; each name is imported when it is first used.
 _HOMES = {
+    "changes": ("Changes",),
     "connection": (
         "Registry",
         "connect",
@@ -93,6 +95,7 @@ __all__ = [
     "Action",
     "AnyScorer",
     "ArtifactError",
+    "Changes",
     "Exposed",
     "ExposureReview",
     "Line",

@@ -19,13 +19,23 @@ from registry.errors import (
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from registry.connection import Registry
 
 ROOT = "/api/2.0/greenroom"
 
 
-def call(registry: Registry, method: str, path: str, doing: str, /, **said: Any) -> dict[str, Any]:
-    """Send `said` (as JSON, or as arguments of a GET) and return the answer.
+def call(
+    registry: Registry,
+    method: str,
+    path: str,
+    doing: str,
+    headers: Mapping[str, str] | None = None,
+    /,
+    **said: Any,
+) -> dict[str, Any]:
+    """Send `said` (as JSON, or as arguments of a GET), with headers of its own, and return the answer.
 
     A call is repeated where its answer was lost: what it does carries an attempt id, and is done once.
     Raises `RefusedError` with the server's sentences, and the rest of the `RegistryError` family.
@@ -34,7 +44,12 @@ def call(registry: Registry, method: str, path: str, doing: str, /, **said: Any)
     sent: dict[str, Any] = {"params": values} if method == "GET" else {"json": values}
     with translated(doing):
         answer = http_request(
-            get_default_host_creds(registry.uri), f"{ROOT}{path}", method, raise_on_status=False, **sent
+            get_default_host_creds(registry.uri),
+            f"{ROOT}{path}",
+            method,
+            extra_headers=headers,
+            raise_on_status=False,
+            **sent,
         )
     try:
         body = answer.json()

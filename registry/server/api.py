@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import asdict
-from functools import wraps
+from functools import cache, wraps
 from typing import TYPE_CHECKING, Any
 
 from flask import Blueprint, Response, jsonify, request
@@ -13,7 +14,7 @@ from mlflow.server import handlers
 
 from registry.errors import RegistryError
 from registry.policy import Act
-from registry.server import identity, reading
+from registry.server import changes, identity, reading
 from registry.server.decisions import Asked, Refused
 from registry.server.store import GreenroomStore
 from registry.validation import Validation
@@ -42,6 +43,14 @@ def the_store() -> GreenroomStore:
             " greenroom+sqlite:///… or greenroom+postgresql+psycopg://…"
         )
     return store
+
+
+@cache
+def tickets() -> changes.Tickets:
+    """Return those of this server."""
+    from mlflow.server import auth
+
+    return changes.Tickets(auth.get_flask_server_secret_key().encode())
 
 
 def _route(path: str, method: str) -> Callable[[Callable[[], Any]], Callable[[], Response]]:
@@ -130,6 +139,12 @@ def get_ledger() -> Any:
     limit = min(_whole(request.args.get("limit", str(_MOST_LINES)), "limit"), _MOST_LINES)
     lines = reading.read_lines(the_store(), request.args.get("name"), after, limit)
     return {"lines": [line.to_plain() for line in lines]}
+
+
+@_route("/changes", "GET")
+def get_changes() -> Any:
+    """Answer with the length of the ledger, and a ticket with which that is asked again for less."""
+    return {"number": changes.newest_number(the_store().engine), "ticket": tickets().issue(time.time())}
 
 
 @_route("/rules", "GET")

@@ -19,6 +19,7 @@ from starlette.middleware import Middleware
 
 from registry.server import api, identity
 from registry.server.background import Background
+from registry.server.changes import TellsChanges
 from registry.server.immutable import KeepsArtifacts, refusal
 from registry.server.pages import pages
 from registry.server.triggers import MARK
@@ -69,6 +70,7 @@ def create_app(app: Flask = mlflow_app) -> Any:
     else:
         # Appended, it is the innermost layer: behind MLflow's login.
         wrapped.user_middleware.append(Middleware(KeepsArtifacts, engine=store.engine))
+        wrapped.user_middleware.append(Middleware(TellsChanges, engine=store.engine, tickets=api.tickets()))
     return wrapped
 
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from concurrent.futures import Future
 
+    from registry import Changes
     from serving.following.follower import Follower, Surroundings
     from serving.following.preparing import Prepared
     from serving.following.router import Router
@@ -39,6 +40,8 @@ settings are environment variables: docs/settings.md"""
 _LOOK_S = 0.5
 _OFTEN_S, _SELDOM_S = 0.1, 5.0
 _ROUTE_S = 2.0
+# Whatever changes a stage is in the ledger; who may see a model, or what it is called, is not.
+_ALL_S = 30.0
 _ENDS = (signal.SIGTERM, signal.SIGINT)
 
 
@@ -57,7 +60,7 @@ def main(arguments: list[str] | None = None) -> int:
     from registry import prepare_client
 
     prepare_client(os.environ)
-    from registry import RegistryError
+    from registry import Changes, RegistryError
     from serving.errors import ServingError
     from serving.following.follower import Follower
 
@@ -78,17 +81,27 @@ def main(arguments: list[str] | None = None) -> int:
             # Beside the asking: what S3 takes for an answer is not to keep a rollback from being seen.
             threading.Thread(target=_keep_routing, args=(router,), daemon=True).start()
         try:
-            _keep_asking(followers, options.poll_s, wake)
+            _keep_asking(followers, Changes(at.registry), options.poll_s, wake)
         except Exception:  # noqa: BLE001  # a fault of ours: who started this starts it again
             traceback.print_exc()
             # Not by way of the pool, where a download may hang.
             os._exit(1)
 
 
-def _keep_asking(followers: list[Follower], poll_s: float, wake: threading.Event) -> NoReturn:
+def _keep_asking(
+    followers: list[Follower], changes: Changes, poll_s: float, wake: threading.Event
+) -> NoReturn:
+    known, all_asked_at = None, -_ALL_S
     while True:
+        number, now = changes.number(), time.monotonic()
+        is_news = number is None or number != known or now - all_asked_at >= _ALL_S
+        if is_news:
+            known, all_asked_at = number, now
         for follower in followers:
-            follower.step()
+            if is_news or not follower.is_settled:
+                follower.step()
+            else:
+                follower.rest()
         wake.wait(poll_s)
         wake.clear()
 
@@ -218,7 +231,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--routes", type=Path, default=Path("serving"), metavar="DIR", help="the folder of routes files"
     )
-    parser.add_argument("--poll-s", type=_seconds, default=2.0, metavar="S", help="ask this often; 2")
+    parser.add_argument("--poll-s", type=_seconds, default=1.0, metavar="S", help="ask this often; 1")
     return parser
 
 

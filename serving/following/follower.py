@@ -117,6 +117,18 @@ class Follower:
         """The preparation that is under way, if there is one: its end is seen by the next step."""
         return self._task.done if self._task else None
 
+    @property
+    def is_settled(self) -> bool:
+        """Whether what is in Production is served: nothing comes of asking until something happens."""
+        under_way = self._task is not None or self._refusal is not None
+        said = self.trouble is None and self.view.reachable and self.unwritten is None
+        return said and not under_way and self._holds()
+
+    def rest(self) -> View:
+        """Publish that nothing has happened since the last step."""
+        self._publish(replace(self.view, seen_at=self._at.now()))
+        return self.view
+
     def _toward(self, wanted: ModelVersion) -> View:
         back = not self.view.reachable
         seen = replace(self.view, seen_at=self._at.now(), reachable=True, problem=None, refused=None)
@@ -139,9 +151,11 @@ class Follower:
         return self._refused(wanted, error, seen) if error else self._taken(task.done.result(), seen)
 
     def _is_held(self, wanted: ModelVersion) -> bool:
+        return self._holds() and wanted.digest is not None and wanted.digest == self.view.digest
+
+    def _holds(self) -> bool:
         # The folder may have been cleaned away since; a worker that starts anew needs it.
-        here = self.view.folder is not None and self.sound and Path(self.view.folder).is_dir()
-        return here and wanted.digest is not None and wanted.digest == self.view.digest
+        return self.view.folder is not None and self.sound and Path(self.view.folder).is_dir()
 
     def _is_put_off(self, wanted: ModelVersion) -> bool:
         refusal = self._refusal

@@ -36,6 +36,7 @@ OURS = {
     ("/api/2.0/greenroom/exposures", "GET"),
     ("/api/2.0/greenroom/ledger", "GET"),
     ("/api/2.0/greenroom/rules", "GET"),
+    ("/api/2.0/greenroom/changes", "GET"),
 }
 
 
@@ -148,7 +149,7 @@ def test_no_way_around_the_login(house: House, path: str) -> None:
 def test_our_routes_know_the_caller(house: House, path: str, method: str) -> None:
     assert house.call(None, method, path).status_code == 401
     answer = house.call("olaf", method, path)
-    if path.endswith(("rules", "ledger", "requests", "exposures")):
+    if path.endswith(("rules", "ledger", "requests", "exposures", "changes")):
         assert answer.status_code == 200
     else:
         assert answer.status_code == 400

@@ -24,6 +24,7 @@ import pytest
 import yaml
 from commands import REPOSITORY, As
 from review_house import House
+from served_house import wait_for
 from tiny_versions import validate_tiny
 
 import registry
@@ -44,6 +45,8 @@ class Door:
     def __init__(self, port: int) -> None:
         self.stuck = False
         self.asked = threading.Event()
+        # The first line of each request that came through, as long as one does in one piece.
+        self.heard: list[bytes] = []
         self._behind = port
         self._through: set[socket.socket] = set()
         self._listening = socket.create_server(("127.0.0.1", 0))
@@ -83,6 +86,8 @@ class Door:
                 data = one.recv(65536)
                 if not data:
                     return
+                if data.startswith((b"GET ", b"POST ")):
+                    self.heard.append(data.partition(b" HTTP/")[0])
                 if self.stuck:
                     self.asked.set()
                 else:
@@ -236,6 +241,44 @@ def test_promotion_rollback_and_off_stage(stage: Stage) -> None:
     assert stage.names() == ["off_stage"]
     stage.decide(Act.ROLLBACK, first.version)
     assert follower.step().version == first.version
+
+
+def test_what_is_served_as_it_is_wanted_rests(stage: Stage) -> None:
+    follower = stage.follower()
+
+    def settled() -> bool:
+        return follower.is_settled
+
+    assert not settled()  # it has not asked yet
+    follower.step()
+    assert not settled()  # nothing is there to serve
+    stage.promote()
+    assert follower.step().version == 1
+    assert settled()
+    stage.names()
+    stage.now_s += 10
+    asked = len(stage.door.heard)
+    assert follower.rest() == stage.view
+    assert (stage.view.version, stage.view.seen_at, stage.view.reachable) == (1, stage.now_s, True)
+    assert (len(stage.door.heard), stage.names()) == (asked, [])
+    bad = stage.promote(wrong_answers)
+    view = follower.step()
+    assert view.refused is not None
+    assert view.refused.version == bad.version
+    assert not settled()  # it is tried again
+    stage.decide(Act.ROLLBACK)
+    follower.step()
+    assert settled()
+    stage.door.shut()
+    try:
+        follower.step()
+        assert not settled()  # nobody knows what has happened
+    finally:
+        stage.door.open()
+    follower.step()
+    assert settled()
+    shutil.rmtree(str(stage.view.folder))
+    assert not settled()  # it is to be fetched again
 
 
 def test_the_same_bytes_under_another_number_are_not_tried_again(stage: Stage) -> None:
@@ -570,6 +613,10 @@ def test_the_process_follows_and_ends_in_the_middle_of_a_request(stage: Stage) -
         try:
             assert heard(events, "published")["version"] == first.version
             assert stage.view.version == first.version
+            # While nothing happens, nothing is asked but whether something has.
+            del stage.door.heard[:]
+            wait_for(lambda: len(stage.door.heard) > 5)
+            assert set(stage.door.heard[2:]) == {b"GET /api/2.0/greenroom/changes"}
             second = stage.promote()
             published = heard(events, "published")
             assert (published["version"], published["was"]) == (second.version, first.version)
