@@ -31,13 +31,14 @@ def call(
     method: str,
     path: str,
     doing: str,
-    headers: Mapping[str, str] | None = None,
+    how: Mapping[str, Any] | None = None,
     /,
     **said: Any,
 ) -> dict[str, Any]:
-    """Send `said` (as JSON, or as arguments of a GET), with headers of its own, and return the answer.
+    """Send `said` (as JSON, or as arguments of a GET) and return the answer.
 
-    A call is repeated where its answer was lost: what it does carries an attempt id, and is done once.
+    `how` goes to MLflow's `http_request`: headers, patience. A call is repeated where its answer was lost:
+    what it does carries an attempt id, and is done once.
     Raises `RefusedError` with the server's sentences, and the rest of the `RegistryError` family.
     """
     values = {key: value for key, value in said.items() if value is not None}
@@ -47,9 +48,9 @@ def call(
             get_default_host_creds(registry.uri),
             f"{ROOT}{path}",
             method,
-            extra_headers=headers,
             raise_on_status=False,
             **sent,
+            **(how or {}),
         )
     try:
         body = answer.json()
@@ -73,11 +74,13 @@ def _error(status: int, body: Any, doing: str) -> RegistryError:
         return RegistryUnavailableError(
             f"Could not {doing}: the MLflow server failed ({status}). {message} Try again, or see its log"
         )
-    why = {
+    reasons: dict[int, str] = {
         HTTPStatus.UNAUTHORIZED: "MLflow does not accept this login. Check MLFLOW_TRACKING_USERNAME and"
         " MLFLOW_TRACKING_PASSWORD",
         HTTPStatus.FORBIDDEN: f"{message or 'this login may not do that'}. Ask an admin of the server",
         HTTPStatus.NOT_FOUND: "this MLflow server runs without Greenroom. Start it with --app-name greenroom"
         " and a greenroom+… registry store (docs/team.md)",
-    }.get(HTTPStatus(status), message or f"the server answered {status}")
+    }
+    # A proxy may answer with a status that is nobody else's.
+    why = reasons.get(status, message or f"the server answered {status}")
     return RegistryError(f"Could not {doing}: {why}")

@@ -1,4 +1,7 @@
-"""Our REST routes, beside MLflow's and behind its login: what our command line and others call."""
+"""Our REST routes, beside MLflow's and behind its login: what our command line and others call.
+
+One of them, `changes`, is answered before the login where a ticket is shown that it gave out.
+"""
 
 from __future__ import annotations
 
@@ -144,7 +147,9 @@ def get_ledger() -> Any:
 @_route("/changes", "GET")
 def get_changes() -> Any:
     """Answer with the length of the ledger, and a ticket with which that is asked again for less."""
-    return {"number": changes.newest_number(the_store().engine), "ticket": tickets().issue(time.time())}
+    with the_store().sessions() as session:
+        number = changes.newest_number(session)
+    return {"number": number, "ticket": tickets().issue(time.time())}
 
 
 @_route("/rules", "GET")

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from serving.following.events import Event
+from serving.following.news import News
 from serving.priority import yield_to_workers
 
 if TYPE_CHECKING:
@@ -40,8 +41,6 @@ settings are environment variables: docs/settings.md"""
 _LOOK_S = 0.5
 _OFTEN_S, _SELDOM_S = 0.1, 5.0
 _ROUTE_S = 2.0
-# Whatever changes a stage is in the ledger; who may see a model, or what it is called, is not.
-_ALL_S = 30.0
 _ENDS = (signal.SIGTERM, signal.SIGINT)
 
 
@@ -91,14 +90,11 @@ def main(arguments: list[str] | None = None) -> int:
 def _keep_asking(
     followers: list[Follower], changes: Changes, poll_s: float, wake: threading.Event
 ) -> NoReturn:
-    known, all_asked_at = None, -_ALL_S
+    news = News()
     while True:
-        number, now = changes.number(), time.monotonic()
-        is_news = number is None or number != known or now - all_asked_at >= _ALL_S
-        if is_news:
-            known, all_asked_at = number, now
+        is_due = news.is_due(changes.number(), time.monotonic())
         for follower in followers:
-            if is_news or not follower.is_settled:
+            if is_due or not follower.is_settled:
                 follower.step()
             else:
                 follower.rest()

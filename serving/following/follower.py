@@ -119,10 +119,14 @@ class Follower:
 
     @property
     def is_settled(self) -> bool:
-        """Whether what is in Production is served: nothing comes of asking until something happens."""
-        under_way = self._task is not None or self._refusal is not None
-        said = self.trouble is None and self.view.reachable and self.unwritten is None
-        return said and not under_way and self._holds()
+        """Whether nothing comes of asking until something happens in the registry, or time has passed."""
+        if self._task is not None or self.unwritten is not None or not self.view.reachable:
+            return False
+        if self.trouble is not None:
+            return isinstance(self.trouble, NothingOnStageError)
+        if self._refusal is not None:
+            return self._at.monotonic() < self._refusal.again_at
+        return self._holds()
 
     def rest(self) -> View:
         """Publish that nothing has happened since the last step."""

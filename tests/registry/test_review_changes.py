@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from threading import Thread
+from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from review_house import House, new_name
 
 import registry
 from registry import Act, Changes
-from registry.server.changes import HEADER, PATH, Tickets
+from registry.server.changes import HEADER, PATH, TellsChanges, Tickets
 
 pytest_plugins = ["review_fixtures"]
 
@@ -94,6 +97,19 @@ def test_a_ticket_that_is_over_is_answered_by_login_with_the_next(house: House) 
     changes._ticket = Tickets(b"of a server that was there before").issue(time.time())
     assert changes.number() is not None
     assert Tickets(b"of a server that was there before").is_good(changes._ticket, time.time()) is False
+
+
+def test_a_database_that_fails_is_for_mlflow_to_speak_of() -> None:
+    passed_on: list[str] = []
+
+    async def mlflow(scope: dict[str, Any], _: object, __: object) -> None:
+        passed_on.append(scope["path"])
+
+    layer = TellsChanges(mlflow, sa.create_engine("sqlite://"), TICKETS)  # it has no tables
+    headers = [(HEADER.encode(), TICKETS.issue(time.time()).encode())]
+    scope = {"type": "http", "method": "GET", "path": PATH, "headers": headers}
+    asyncio.run(layer(scope, None, None))
+    assert passed_on == [PATH]
 
 
 @contextmanager

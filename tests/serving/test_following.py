@@ -251,20 +251,27 @@ def test_what_is_served_as_it_is_wanted_rests(stage: Stage) -> None:
 
     assert not settled()  # it has not asked yet
     follower.step()
-    assert not settled()  # nothing is there to serve
+    assert not settled()  # to register the model is no news in the ledger
+    stage.house.register(stage.model)
+    follower.step()
+    assert settled()  # to promote one is
+    assert follower.rest().version is None
     stage.promote()
-    assert follower.step().version == 1
+    assert follower.step().version == 2
     assert settled()
     stage.names()
     stage.now_s += 10
     asked = len(stage.door.heard)
     assert follower.rest() == stage.view
-    assert (stage.view.version, stage.view.seen_at, stage.view.reachable) == (1, stage.now_s, True)
+    assert (stage.view.version, stage.view.seen_at, stage.view.reachable) == (2, stage.now_s, True)
     assert (len(stage.door.heard), stage.names()) == (asked, [])
     bad = stage.promote(wrong_answers)
     view = follower.step()
     assert view.refused is not None
     assert view.refused.version == bad.version
+    assert settled()
+    assert follower.rest().refused == view.refused
+    stage.now_s += 5
     assert not settled()  # it is tried again
     stage.decide(Act.ROLLBACK)
     follower.step()
