@@ -79,10 +79,13 @@ def started(context: Path, log: Path, *options: str) -> Iterator[str]:
             assert process.poll() is None, log.read_text()
             assert time.monotonic() < until, log.read_text()
             try:
-                if requests.get(f"{url}/ready", timeout=5).status_code == 200:
-                    break
+                said = requests.get(f"{url}/ready", timeout=5)
             except requests.RequestException:
                 pass
+            else:
+                if said.status_code == 200:
+                    break
+                assert "refused" not in said.json()["models"][0], said.text
             time.sleep(0.1)
         yield url
     finally:
