@@ -10,6 +10,8 @@ from registry.service import call
 if TYPE_CHECKING:
     from registry.connection import Registry
 
+# Below the root of our routes, and the header of a request that shows a ticket.
+CHANGES_PATH, TICKET_HEADER = "/changes", "x-greenroom-ticket"
 # A server that takes longer is asked for all, which has its own patience and says what is wrong.
 _PATIENCE_S = 3
 
@@ -23,10 +25,10 @@ class Changes:
 
     def number(self) -> int | None:
         """Return it; None where the server does not tell, or is not there: who asks it more will hear why."""
-        headers = {"X-Greenroom-Ticket": self._ticket} if self._ticket else {}
+        headers = {TICKET_HEADER: self._ticket} if self._ticket else {}
         how = {"extra_headers": headers, "timeout": _PATIENCE_S, "max_retries": 0}
         try:
-            said = call(self._registry, "GET", "/changes", "ask whether anything has changed", how)
+            said = call(self._registry, "GET", CHANGES_PATH, "ask whether anything has changed", how)
         except RegistryError:
             return None
         # One that is over is answered with the next.

@@ -15,11 +15,15 @@ from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import INVALID_PARAMETER_VALUE, PERMISSION_DENIED
 from mlflow.server import handlers
 
+from registry.changes import CHANGES_PATH
 from registry.errors import RegistryError
 from registry.policy import Act
-from registry.server import changes, identity, reading
+from registry.server import identity, reading
+from registry.server.changes import Tickets
 from registry.server.decisions import Asked, Refused
 from registry.server.store import GreenroomStore
+from registry.server.tables import newest_number
+from registry.service import ROOT
 from registry.validation import Validation
 
 if TYPE_CHECKING:
@@ -28,7 +32,6 @@ if TYPE_CHECKING:
     from registry.server.reading import Exposing
     from registry.server.versions import Version
 
-ROOT = "/api/2.0/greenroom"
 _MOST_LINES = 1000
 _HIGHEST = 2**31 - 1
 # Of these the rules say who may do them, and MLflow who sees the model.
@@ -49,11 +52,11 @@ def the_store() -> GreenroomStore:
 
 
 @cache
-def tickets() -> changes.Tickets:
+def tickets() -> Tickets:
     """Return those of this server."""
     from mlflow.server import auth
 
-    return changes.Tickets(auth.get_flask_server_secret_key().encode())
+    return Tickets(auth.get_flask_server_secret_key().encode())
 
 
 def _route(path: str, method: str) -> Callable[[Callable[[], Any]], Callable[[], Response]]:
@@ -144,11 +147,11 @@ def get_ledger() -> Any:
     return {"lines": [line.to_plain() for line in lines]}
 
 
-@_route("/changes", "GET")
+@_route(CHANGES_PATH, "GET")
 def get_changes() -> Any:
     """Answer with the length of the ledger, and a ticket with which that is asked again for less."""
     with the_store().sessions() as session:
-        number = changes.newest_number(session)
+        number = newest_number(session)
     return {"number": number, "ticket": tickets().issue(time.time())}
 
 

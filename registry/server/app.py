@@ -23,6 +23,7 @@ from registry.server.changes import TellsChanges
 from registry.server.immutable import KeepsArtifacts, refusal
 from registry.server.pages import pages
 from registry.server.triggers import MARK
+from registry.service import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import MutableMapping
@@ -68,7 +69,7 @@ def create_app(app: Flask = mlflow_app) -> Any:
     if isinstance(wrapped, Flask):
         app.before_request(lambda: _keep_artifacts(store.engine))
     else:
-        # Appended, it is the innermost layer: behind MLflow's login.
+        # Appended, they are the innermost layers: behind MLflow's login of its own routes, before Flask's.
         wrapped.user_middleware.append(Middleware(KeepsArtifacts, engine=store.engine))
         wrapped.user_middleware.append(Middleware(TellsChanges, engine=store.engine, tickets=api.tickets()))
     return wrapped
@@ -76,7 +77,7 @@ def create_app(app: Flask = mlflow_app) -> Any:
 
 def _register_validators(app: Flask) -> None:
     # Under MLFLOW_BASIC_AUTH_FAIL_CLOSED a route without a validator is closed to everybody.
-    of_one_model = {f"{api.ROOT}/version", f"{api.ROOT}/ledger"}
+    of_one_model = {f"{ROOT}/version", f"{ROOT}/ledger"}
     for rule in app.url_map.iter_rules():
         if rule.endpoint.startswith(("greenroom.", "review.")):
             check = _may_read_named if rule.rule in of_one_model else _is_logged_in

@@ -12,21 +12,19 @@ import hmac
 import time
 from typing import TYPE_CHECKING, Any
 
-import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import JSONResponse
 
-from registry.server.tables import LEDGER
+from registry.changes import CHANGES_PATH, TICKET_HEADER
+from registry.server.tables import newest_number
+from registry.service import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from sqlalchemy.engine import Engine
-    from sqlalchemy.orm import Session
 
-PATH = "/api/2.0/greenroom/changes"
-HEADER = "x-greenroom-ticket"
 _LASTS_S = 600
 _DIGITS = 12
 
@@ -53,11 +51,6 @@ class Tickets:
         return hmac.new(self._key, until.encode(), hashlib.sha256).hexdigest()
 
 
-def newest_number(asked: sa.Connection | Session) -> int:
-    """Return the number of the last line of the ledger, 0 where there is none."""
-    return asked.scalar(sa.select(sa.func.max(LEDGER.c.number))) or 0
-
-
 class TellsChanges:
     """A layer of the ASGI app that answers who shows a ticket; all others are passed on."""
 
@@ -68,8 +61,12 @@ class TellsChanges:
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
         """Answer with the number, or pass the request on."""
         # Behind a prefix, the path ends so.
-        if scope["type"] == "http" and scope["method"] == "GET" and scope["path"].endswith(PATH):
-            shown = dict(scope["headers"]).get(HEADER.encode(), b"").decode("latin-1")
+        if (
+            scope["type"] == "http"
+            and scope["method"] == "GET"
+            and scope["path"].endswith(f"{ROOT}{CHANGES_PATH}")
+        ):
+            shown = dict(scope["headers"]).get(TICKET_HEADER.encode(), b"").decode("latin-1")
             if self.tickets.is_good(shown, time.time()):
                 number = await run_in_threadpool(self._number)
                 if number is not None:

@@ -68,6 +68,11 @@ def newest(session: Session) -> Line | None:
     return _line(row) if row else None
 
 
+def newest_number(asked: sa.Connection | Session) -> int:
+    """Return the number of the last line of the ledger, 0 where there is none."""
+    return asked.scalar(sa.select(sa.func.max(LEDGER.c.number))) or 0
+
+
 def append(session: Session, **said: Any) -> Line:
     """Write the next line. The lock must be held."""
     line = Line.following(newest(session), **said)

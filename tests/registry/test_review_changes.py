@@ -16,10 +16,12 @@ from review_house import House, new_name
 
 import registry
 from registry import Act, Changes
-from registry.server.changes import HEADER, PATH, TellsChanges, Tickets
+from registry.changes import TICKET_HEADER
+from registry.server.changes import TellsChanges, Tickets
 
 pytest_plugins = ["review_fixtures"]
 
+PATH = "/api/2.0/greenroom/changes"
 NOW = 1_800_000_000.0
 TICKETS = Tickets(b"a secret of the server")
 
@@ -81,15 +83,15 @@ def test_the_number_grows_with_whatever_changes_a_stage(house: House) -> None:
 def test_who_shows_a_ticket_needs_no_login_and_who_has_neither_is_told_nothing(house: House) -> None:
     said = house.call("olaf", "GET", PATH).json()
     assert said.keys() == {"number", "ticket"}
-    shown = house.call(None, "GET", PATH, headers={HEADER: said["ticket"]})
+    shown = house.call(None, "GET", PATH, headers={TICKET_HEADER: said["ticket"]})
     assert (shown.status_code, shown.json().keys()) == (200, {"number"})
     assert house.call(None, "GET", PATH).status_code == 401
     for ticket in ("", "1.2", TICKETS.issue(time.time())):
-        assert house.call(None, "GET", PATH, headers={HEADER: ticket}).status_code == 401
+        assert house.call(None, "GET", PATH, headers={TICKET_HEADER: ticket}).status_code == 401
     # It opens nothing else.
     for path in ("/api/2.0/greenroom/ledger", "/api/2.0/mlflow/experiments/search", "/review"):
-        assert house.call(None, "GET", path, headers={HEADER: said["ticket"]}).status_code == 401
-    assert house.call(None, "POST", PATH, headers={HEADER: said["ticket"]}).status_code in {401, 405}
+        assert house.call(None, "GET", path, headers={TICKET_HEADER: said["ticket"]}).status_code == 401
+    assert house.call(None, "POST", PATH, headers={TICKET_HEADER: said["ticket"]}).status_code in {401, 405}
 
 
 def test_a_ticket_that_is_over_is_answered_by_login_with_the_next(house: House) -> None:
@@ -106,7 +108,7 @@ def test_a_database_that_fails_is_for_mlflow_to_speak_of() -> None:
         passed_on.append(scope["path"])
 
     layer = TellsChanges(mlflow, sa.create_engine("sqlite://"), TICKETS)  # it has no tables
-    headers = [(HEADER.encode(), TICKETS.issue(time.time()).encode())]
+    headers = [(TICKET_HEADER.encode(), TICKETS.issue(time.time()).encode())]
     scope = {"type": "http", "method": "GET", "path": PATH, "headers": headers}
     asyncio.run(layer(scope, None, None))
     assert passed_on == [PATH]
