@@ -19,7 +19,7 @@ from serving.http.scoring import Scoring
 from serving.watching.tally import Reason
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Awaitable, Callable, Mapping
 
     from serving.http.aside import Aside
     from serving.http.exchange import Receive, Scope
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from serving.http.stage import Stage
     from serving.settings import Settings
     from serving.watching.tally import WorkerTally
+
+    _Answers = Callable[[int, Exchange], Awaitable[None]]
 
 _LOG = logging.getLogger("serving")
 # A page brings its style and nothing else: whatever a model's columns are called, it runs nothing.
@@ -54,12 +56,17 @@ class Application:
     ) -> None:
         self._doorkeeper, self._gate, self._tally, self._pages = doorkeeper, gate, tally, pages
         intake = Intake(settings.max_body_bytes, gate, aside)
-        self._scoring = Scoring(stage.standings, settings.limits, intake, gate, aside, tally)
-        self._feedback = FeedbackTaker(stage.standings, intake, aside, settings.max_rows)
+        scoring = Scoring(stage.standings, settings.limits, intake, gate, aside, tally)
+        feedback = FeedbackTaker(stage.standings, intake, aside, settings.max_rows)
         self._scored = {f"/models/{s.name}/invocations": n for n, s in enumerate(stage.standings)}
         self._scored["/invocations"] = 0
-        self._told = {f"/models/{s.name}/feedback": n for n, s in enumerate(stage.standings)}
-        self._told["/feedback"] = 0
+        told = {f"/models/{s.name}/feedback": n for n, s in enumerate(stage.standings)}
+        told["/feedback"] = 0
+        # What is posted, by its path: who answers it, and about which model.
+        self._posted: dict[str, tuple[_Answers, int]] = {
+            **{path: (scoring.answer, model) for path, model in self._scored.items()},
+            **{path: (feedback.take, model) for path, model in told.items()},
+        }
         self._prefix, self._asked = os.urandom(6).hex(), 0
 
     async def __call__(self, scope: Scope, receive: Receive, _: object) -> None:
@@ -89,15 +96,12 @@ class Application:
         scope = exchange.scope
         exchange.headers = headers = read_headers(scope["headers"])
         exchange.request_id = request_id_of(headers) or self._next_id()
-        model = self._scored.get(scope["path"])
-        if model is not None:
+        posted = self._posted.get(scope["path"])
+        if posted is not None:
             _check_method(scope, _POST)
             self._doorkeeper.check(headers)
-            await self._scoring.answer(model, exchange)
-        elif (told := self._told.get(scope["path"])) is not None:
-            _check_method(scope, _POST)
-            self._doorkeeper.check(headers)
-            await self._feedback.take(told, exchange)
+            answers, model = posted
+            await answers(model, exchange)
         else:
             status, kind, body = self._page(scope, headers)
             await exchange.answer(status, [(b"content-type", kind.encode()), *_PAGE_HEADERS], body)
