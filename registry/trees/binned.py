@@ -48,9 +48,9 @@ class BinnedForest:
 
     @classmethod
     def of(cls, forest: Forest) -> BinnedForest | None:
-        """Return a forest in bins; None if it has categories, too many levels, or too many cuts for bytes."""
+        """Return a forest in bins; None without trees, or with categories, or too many levels or cuts."""
         levels = max(int(forest.depths.max(initial=0)), 1)
-        if forest.has_categories or levels > _MOST_LEVELS:
+        if not len(forest.roots) or forest.has_categories or levels > _MOST_LEVELS:
             return None
         is_split = ~np.isnan(forest.threshold)
         is_split[-1] = False  # of no tree

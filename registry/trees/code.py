@@ -46,7 +46,7 @@ class Code:
         is_logistic: bool,
     ) -> Code:
         """Lay out numbers and arrays for a function."""
-        found = tuple(np.ascontiguousarray(each) for each in arrays)
+        found = tuple(_at_a_line(each) for each in arrays)
         cells = np.array([*numbers, *map(address, found)], np.uint64)
         return cls(function, cells, address(cells), found, scratch_bytes, base, is_logistic)
 
@@ -61,6 +61,16 @@ class Code:
         work += -work % _LINE_BYTES
         self.function(self.table, address(columns), rows, self.base, self.is_logistic, work, out)
         return room[:rows]
+
+
+def _at_a_line(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    if array.flags.c_contiguous and address(array) % _LINE_BYTES == 0:
+        return array
+    room = np.empty(array.nbytes + _LINE_BYTES, np.uint8)
+    begins = -address(room) % _LINE_BYTES
+    found = room[begins : begins + array.nbytes].view(array.dtype).reshape(array.shape)
+    found[...] = array
+    return found
 
 
 def address(array: npt.NDArray[Any]) -> int:

@@ -1,4 +1,4 @@
-"""Words of LLVM's language that the walk is written in: loads, stores and loops over arrays."""
+"""Words of LLVM's language that trees are asked in: loads, stores and loops over arrays."""
 
 from __future__ import annotations
 
@@ -35,6 +35,21 @@ def load(build: ir.IRBuilder, pointer: Any, kind: ir.Type, index: Any) -> Any:
 def store(build: ir.IRBuilder, value: Any, pointer: Any, kind: ir.Type, index: Any) -> None:
     """Write an element of an array."""
     build.store(value, address_of(build, pointer, kind, index))
+
+
+def room(build: ir.IRBuilder, kind: ir.Type, count: int) -> Any:
+    """Return where so many elements can lie until the function ends; vectors of 64 bytes may, too."""
+    found = build.alloca(kind, count)
+    found.align = 64
+    found.type = POINTER  # as what comes from outside: it can hold, and be read as, any type
+    return found
+
+
+def in_all(build: ir.IRBuilder, value: Any, lanes: int) -> Any:
+    """Return a vector that is a value over and over."""
+    nothing = ir.Constant(ir.VectorType(value.type, lanes), ir.Undefined)
+    first = build.insert_element(nothing, value, I32(0))
+    return build.shuffle_vector(first, nothing, ir.Constant(ir.VectorType(I32, lanes), None))
 
 
 @contextmanager

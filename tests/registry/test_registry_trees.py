@@ -14,8 +14,11 @@ import numpy.typing as npt
 import pytest
 import xgboost as xgb
 
-from registry.trees import choose_evaluator
+from registry.trees import Evaluator, choose_evaluator
+from registry.trees.asking import Plain
+from registry.trees.asking_wide import Wide, is_known_here
 from registry.trees.binned import BinnedForest
+from registry.trees.binned_kernel import code_of_bins
 from registry.trees.evaluator import ThroughC, ThroughForest, ThroughPython, first_equal
 from registry.trees.forest import Forest, forest_of, read_forest
 from registry.trees.ubjson import read_ubjson
@@ -44,6 +47,8 @@ OBJECTIVES = (
     "binary:logistic", "reg:logistic", "reg:squarederror", "reg:absoluteerror", "reg:pseudohubererror",
     "rank:pairwise", "rank:ndcg",
 )  # fmt: skip
+# How rows are asked: as every processor can, and as this one may.
+ASKED = (Plain, Wide) if is_known_here() else (Plain,)
 OTHERS: dict[str, dict[str, Any]] = {
     "classes": {"objective": "multi:softprob", "num_class": 3},
     "counts": {"objective": "count:poisson"},
@@ -114,11 +119,13 @@ def test_every_bit_is_xgboosts_in_bins(objective: str, shape: str) -> None:
     ours = choose_evaluator(booster, comes_in_batches=True)
     assert isinstance(ours, ThroughForest)
     assert isinstance(ours.forest, BinnedForest)
+    codes: list[Evaluator] = [ours, *(code_of_bins(ours.forest, kind) for kind in ASKED)]
     for count, of, seed in product(COUNTS, (rows_of, hostile), range(40 if EXHAUSTIVE else 3)):
         rows = of(seed + 100, count)
         expected = booster.inplace_predict(rows).tobytes() if count else b""
-        assert ours.predict(rows).tobytes() == expected
-        assert ours.predict(np.asfortranarray(rows)).tobytes() == expected
+        for code in codes:
+            assert code.predict(rows).tobytes() == expected
+            assert code.predict(np.asfortranarray(rows)).tobytes() == expected
     assert pickle.loads(pickle.dumps(ours)).predict(rows).tobytes() == expected
     assert isinstance(choose_evaluator(booster).forest, Forest)  # type: ignore[attr-defined]  # few rows walk
 
@@ -139,8 +146,18 @@ def test_a_byte_counts_as_many_cuts_as_it_can(cuts: int) -> None:
     binned = BinnedForest.of(forest)
     assert (binned is None) is (cuts > 255)
     asked = np.concatenate([rows - 0.5, np.nextafter(rows - 0.5, -np.inf, dtype=np.float32), rows])
-    found = choose_evaluator(booster, comes_in_batches=True).predict(asked)
-    assert found.tobytes() == booster.inplace_predict(asked).tobytes()
+    expected = booster.inplace_predict(asked).tobytes()
+    assert choose_evaluator(booster, comes_in_batches=True).predict(asked).tobytes() == expected
+    for kind in ASKED:
+        assert binned is None or code_of_bins(binned, kind).predict(asked).tobytes() == expected
+
+
+def test_without_trees_all_rows_are_the_same() -> None:
+    rows = rows_of(7, 100)
+    booster = train({"objective": "binary:logistic"}, rounds=0)
+    for comes_in_batches in (False, True):
+        chosen = choose_evaluator(booster, comes_in_batches=comes_in_batches)
+        assert chosen.predict(rows).tobytes() == booster.inplace_predict(rows).tobytes()
 
 
 def test_what_has_no_bins_is_walked_in_batches_too() -> None:
