@@ -23,6 +23,8 @@ from expectations import Expectation, Severity, repeated_reason
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    import numpy.typing as npt
+
     from batch_jobs.conform import ColumnKind
     from expectations import Inspector, Tally
     from registry import AnyScorer
@@ -85,21 +87,25 @@ class RowScorer:
         """Check and score rows of one file. Raises `UnfitDataError` where its columns are not the model's."""
         conformed = conform(batch.table, self.columns, file)
         reasons: Reasons = {row: [*sentences] for row, sentences in conformed.faults.items()}
-        rows, typed = _without(np.arange(len(conformed.table)), conformed.table, reasons)
+        is_typed = _fine(len(conformed.table), reasons)
+        rows = np.flatnonzero(is_typed)
+        typed = conformed.table.filter(pa.array(is_typed)) if reasons else conformed.table
         before = self.rules.input.rows(typed)
         for failure in before.row_failures:
             reasons[int(rows[failure.position])] = [*failure.reasons]
         for name in self.rules.row_key:
             for place in np.flatnonzero(pc.is_null(typed[name]).to_numpy(zero_copy_only=False)):
                 _add(reasons, int(rows[place]), f"{name} is null")
-        rows, kept = _without(rows, typed, reasons)
-        predictions = self.scorer.predict(kept)
+        wanted, keys = _fine(len(conformed.table), reasons)[rows], typed.select(self.rules.row_key)
+        if wanted.all():
+            predictions = self.scorer.predict(typed)
+        else:
+            predictions = self.scorer.predict(typed, wanted)
+            rows, keys = rows[wanted], keys.filter(pa.array(wanted))
         after = self.rules.predictions.rows(pa.table({"prediction": predictions}))
-        good = GoodRows(
-            file, batch.positions[rows], tuple(kept[name] for name in self.rules.row_key), predictions
-        )
+        good = GoodRows(file, batch.positions[rows], tuple(keys.columns), predictions)
         if after.row_failures:
-            sound = np.ones(len(rows), bool)
+            sound = np.ones(len(good), bool)
             for failure in after.row_failures:
                 sound[failure.position] = False
                 reasons[int(rows[failure.position])] = [*failure.reasons]
@@ -136,12 +142,11 @@ class RowScorer:
         ]
 
 
-def _without(
-    rows: np.ndarray[tuple[int], np.dtype[np.int64]], table: pa.Table, reasons: Reasons
-) -> tuple[np.ndarray[tuple[int], np.dtype[np.int64]], pa.Table]:
-    """Return the rows, and their numbers in the batch, for which there are no reasons."""
-    fine = np.isin(rows, list(reasons), invert=True) if reasons else np.ones(len(rows), bool)
-    return (rows, table) if fine.all() else (rows[fine], table.filter(pa.array(fine)))
+def _fine(rows: int, reasons: Reasons) -> npt.NDArray[np.bool_]:
+    """Say of so many rows for which there are no reasons to set them aside."""
+    fine = np.ones(rows, np.bool_)
+    fine[list(reasons)] = False
+    return fine
 
 
 def _add(reasons: Reasons, row: int, sentence: str) -> None:

@@ -47,8 +47,12 @@ class ForeignScorer:
         )
         return cls(version, columns, mlflow.pyfunc.load_model(str(folder)))
 
-    def predict(self, table: pa.Table) -> npt.NDArray[np.float32]:
-        """Return one prediction per row, float32 of shape (rows,). `table` has the raw columns."""
+    def predict(
+        self, table: pa.Table, wanted: npt.NDArray[np.bool_] | None = None
+    ) -> npt.NDArray[np.float32]:
+        """Return one prediction, float32, for each row of raw columns that a mask of shape (rows,) wants."""
+        if wanted is not None:
+            table = table.filter(pa.array(wanted))  # it may refuse all for one that is unfit
         frame = table.select([column.name for column in self.columns]).to_pandas()
         with self.lock:
             found = np.asarray(self.model.predict(frame), dtype=np.float32).reshape(-1)

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from registry.trees import Evaluator
     from registry.versions import ModelVersion
 
+    Mask = npt.NDArray[np.bool_]
+
 
 @dataclass(frozen=True)
 class Column:
@@ -44,8 +46,8 @@ class AnyScorer(Protocol):
     def columns(self) -> tuple[Column, ...]:
         """The raw columns it takes."""
 
-    def predict(self, table: pa.Table) -> npt.NDArray[np.float32]:
-        """Return one prediction per row of raw columns, float32 of shape (rows,)."""
+    def predict(self, table: pa.Table, wanted: Mask | None = None) -> npt.NDArray[np.float32]:
+        """Return one prediction, float32, for each row of raw columns that a mask of shape (rows,) wants."""
 
     def side_by_side(self) -> AnyScorer:
         """Return it for several threads that predict at once, each on one processor."""
@@ -65,17 +67,21 @@ class Scorer:
         """Read a verified artifact. Raises `ArtifactError` where it is not one this scorer knows."""
         return cls(version, *read_artifact(folder, f"{version.name} version {version.version}"))
 
-    def predict(self, table: pa.Table) -> npt.NDArray[np.float32]:
-        """Return one prediction per row, float32 of shape (rows,).
+    def predict(self, table: pa.Table, wanted: Mask | None = None) -> npt.NDArray[np.float32]:
+        """Return one prediction, float32, for each row, or for those that a mask of shape (rows,) wants.
 
         `table` has the model's raw columns, by name and in any order: categories as strings, the
         rest as numbers. A null, NaN, or a category not seen in training is a missing value. An
         infinite number is scored as what it is, as MLflow's doors do.
         """
         matrix = encode(table, self.columns)
-        if self.evaluator is not None:
-            return self.evaluator.predict(matrix)
-        return self.booster.inplace_predict(matrix)  # type: ignore[no-any-return]  # xgboost has no types
+        found: npt.NDArray[np.float32] = (
+            self.evaluator.predict(matrix)
+            if self.evaluator is not None
+            else self.booster.inplace_predict(matrix)
+        )
+        # Unwanted rows are few: to predict them is quicker than to take them out of each column.
+        return found if wanted is None else found[wanted]
 
     def side_by_side(self) -> Scorer:
         """Return a copy whose predictions take one thread; they are the same to the bit."""

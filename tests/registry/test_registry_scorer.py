@@ -129,6 +129,8 @@ def test_both_doors_answer_with_the_same_bits(
     assert fast.dtype == np.float32
     assert fast.tobytes() == model.predict(frame).tobytes()
     assert fast.tobytes() == model.predict(table.to_pandas()).tobytes()
+    wanted = np.arange(len(rows)) % 3 != 0
+    assert scorer.predict(table, wanted).tobytes() == fast[wanted].tobytes()
 
 
 def test_the_loader_needs_nothing_of_greenroom() -> None:
