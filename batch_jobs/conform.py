@@ -26,7 +26,9 @@ _NAMES_SHOWN = 400
 
 @dataclass(frozen=True)
 class Conformed:
-    """`table` has the wanted columns, numbers as float64 and text as strings, one row per row in.
+    """`table` has the wanted columns, one row per row in.
+
+    Text is strings; numbers are float64, or float32 where that was delivered.
 
     `faults` gives, for row numbers (from 0), one sentence per cell that is not of its kind; such a
     cell is null in `table`.
@@ -55,6 +57,8 @@ def conform(raw: pa.Table, columns: Mapping[str, ColumnKind], file: str) -> Conf
             for row in wrong:
                 shown = values[row].as_py()[:_SHOWN_CHARACTERS]
                 faults.setdefault(row, []).append(f"{name} is {shown!r}, expected a number")
+        elif kind == "number" and values.type == pa.float32():
+            typed[name] = values  # half as much of it, and who needs doubles makes them
         elif _is_of_kind(values.type, kind):
             typed[name] = values.cast(pa.float64() if kind == "number" else pa.string(), safe=False)
         else:

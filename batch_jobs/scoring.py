@@ -90,7 +90,7 @@ class RowScorer:
         is_typed = _fine(len(conformed.table), reasons)
         rows = np.flatnonzero(is_typed)
         typed = conformed.table.filter(pa.array(is_typed)) if reasons else conformed.table
-        before = self.rules.input.rows(typed)
+        before = self.rules.input.rows(typed, as_doubles=True)
         for failure in before.row_failures:
             reasons[int(rows[failure.position])] = [*failure.reasons]
         for name in self.rules.row_key:

@@ -143,8 +143,10 @@ def encode(table: pa.Table, columns: tuple[Column, ...]) -> npt.NDArray[np.float
         if column.categories is not None:
             codes = pc.index_in(values.cast(pa.string()), value_set=column.categories)
             values = codes.cast(pa.float64())
-        # By way of float64, as pandas does it: int64 to float32 directly could round otherwise.
-        numbers = pc.fill_null(values.cast(pa.float64(), safe=False), np.nan)
+        if values.type != pa.float32():
+            # By way of float64, as pandas does it: int64 to float32 directly could round otherwise.
+            values = values.cast(pa.float64(), safe=False)
+        numbers = pc.fill_null(values, np.nan) if values.null_count else values
         with np.errstate(over="ignore"):  # beyond float32 is infinite, through every door
             matrix[position] = numbers.to_numpy()
     return matrix.T

@@ -206,11 +206,12 @@ class Days:
         """Read columns of all files of a snapshot; only rows of wanted keys, which the first column holds."""
         key = next(iter(kinds))
         types = {name: pa.string() if kind == "text" else pa.float64() for name, kind in kinds.items()}
-        tables = [pa.schema(list(types.items())).empty_table()]
+        schema = pa.schema(list(types.items()))
+        tables = [schema.empty_table()]
         among = None if wanted is None else wanted.combine_chunks()
         for pinned in snapshot.objects:
             for batch in read_rows(self._store.open(pinned), pinned.uri):
-                table = conform(batch.table, kinds, pinned.uri).table
+                table = conform(batch.table, kinds, pinned.uri).table.cast(schema)
                 if among is not None:
                     table = table.filter(pc.is_in(table[key], among))
                 tables.append(table)

@@ -75,8 +75,10 @@ class Inspector:
         """What no rows say: merged with any tally of the suite, it changes nothing."""
         return self._tally(0, 0, frozenset(), [CheckTally()] * len(self.roles))
 
-    def rows(self, table: pa.Table) -> Inspection:
+    def rows(self, table: pa.Table, *, as_doubles: bool = False) -> Inspection:
         """Inspect one batch (its column names matter, not their order).
+
+        With `as_doubles`, the same is said as if all columns of float32 were cast to doubles before.
 
         The rows and sentences are those that `check` gives for these rows, but for uniqueness. A batch
         with two columns of one name is not looked into, and an expectation on a column that is missing is
@@ -88,7 +90,7 @@ class Inspector:
         checks = [CheckTally()] * len(self.roles)
         findings: list[Finding] = []
         if table.num_rows and len(set(names)) == len(names):
-            columns = Columns(table)
+            columns = Columns(table, as_doubles)
             for position, expectation in enumerate(self.suite.expectations):
                 if set(expectation.columns) <= set(names):
                     checks[position], found = self._inspect(position, columns)
@@ -146,7 +148,7 @@ class Inspector:
     def _ask_reference(self, position: int, columns: Columns) -> tuple[CheckTally, list[Finding]]:
         from expectations.checks import observe
 
-        found = observe(columns.table, self.suite, position)
+        found = observe(columns.to_table(), self.suite, position)
         if found.trouble is not None:
             return CheckTally(found.considered, trouble=found.trouble), []
         return _of_rows(self.suite.expectations[position], columns, found.positions, found.considered)
@@ -171,7 +173,7 @@ def _of_rows(
 ) -> tuple[CheckTally, list[Finding]]:
     if not positions:
         return CheckTally(considered), []
-    finding = row_finding(expectation, columns.table, positions)
+    finding = row_finding(expectation, columns.to_table(expectation.columns), positions)
     examples = first_examples(finding.reasons[:EXAMPLES_PER_CHECK])
     return CheckTally(considered, len(positions), examples), [finding]
 

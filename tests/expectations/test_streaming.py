@@ -1,6 +1,8 @@
 """Streams: what cannot be told batch by batch is refused, what is unique is left to the caller."""
 
 import json
+import math
+import os
 import pickle
 import random
 import subprocess
@@ -14,11 +16,14 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from flight_rows import day
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from test_streaming_properties import assert_says_the_same, expect, stream, suite_of, verdicts
 
 from expectations import (
     Expectation,
     Inspector,
+    Severity,
     Suite,
     SuiteError,
     Tally,
@@ -97,6 +102,37 @@ def test_the_shipped_suites_say_the_same(name: str, table: pa.Table) -> None:
     whole = check(table, suite)
     assert_says_the_same(whole, failures, inspector.conclude(tally))
     assert not whole.is_fit
+
+
+singles = st.floats(width=32) | st.sampled_from([math.inf, -math.inf, math.nan, 0.0, -0.0])
+bounds = st.floats(allow_nan=False) | singles.filter(lambda each: each == each)  # noqa: PLR0124  # not NaN
+
+
+@settings(max_examples=20_000 if os.environ.get("GREENROOM_EXHAUSTIVE") else 200)
+@given(st.lists(singles, max_size=4), bounds, bounds, st.booleans(), st.booleans())
+def test_a_range_of_float32_is_that_of_the_same_as_doubles(
+    values: list[float],
+    one: float,
+    other: float,
+    strict_min: bool,  # noqa: FBT001
+    strict_max: bool,  # noqa: FBT001
+) -> None:
+    # The bounds and their neighbours are where a rounding would show.
+    with np.errstate(over="ignore"):
+        near = [np.float32(each) for each in (one, other)]
+        near += [np.nextafter(each, np.float32(end)) for each in near for end in (-np.inf, np.inf)]
+    found = pa.array([*values, *near], pa.float32())
+    low, high = sorted((one, other))
+    limits = {"min_value": low, "max_value": high, "strict_min": strict_min, "strict_max": strict_max}
+    expectation = Expectation(
+        "expect_column_values_to_be_between", {"column": "x", **limits}, Severity.CRITICAL, {}
+    )
+    inspector = Inspector.of(suite_of([expectation]))
+    as_singles, as_doubles = (
+        [failure.position for failure in inspector.rows(pa.table({"x": each})).row_failures]
+        for each in (found, found.cast(pa.float64()))
+    )
+    assert as_singles == as_doubles
 
 
 def test_great_expectations_is_not_imported_for_the_shipped_suites() -> None:

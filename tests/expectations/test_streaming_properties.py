@@ -57,7 +57,7 @@ on_rows = st.one_of(
     make("column_values_to_not_be_null", column=column("fgqikstdbw"), mostly=mostly),
     make("column_values_to_be_null", column=column("fgqikstdbw"), mostly=mostly),
     make("column_values_to_be_between", column=column("fgqikn"), mostly=mostly, **bounds),
-    make("column_values_to_be_between", column=column("fi"), max_value=number, strict_max=maybe),
+    make("column_values_to_be_between", column=column("fgi"), max_value=number, strict_max=maybe),
     make("column_values_to_be_in_set", column=column("fgqiknst"), value_set=st.lists(st.sampled_from(SET))),
     make("column_values_to_not_be_in_set", column=column("fikst"), value_set=st.lists(st.sampled_from(SET))),
     make("column_values_to_match_regex", column=column("fgikst"), regex=st.sampled_from(PATTERNS)),
@@ -94,6 +94,7 @@ by_reference = st.sampled_from(
         expect("column_values_to_be_between", column="b", min_value=1),
         expect("column_values_to_be_between", column="i", max_value=1e30),
         expect("column_values_to_match_regex_list", column="s", regex_list=["a", "b"], mostly=0.5),
+        expect("column_values_to_match_regex_list", column="g", regex_list=[r"^0\.1", r"e\+"]),
         expect("column_values_to_be_json_parseable", column="s"),
         expect("column_values_to_be_in_set", column="b", value_set=[True]),
     ]
@@ -169,7 +170,7 @@ quarters = st.none() | st.integers(-40, 40).map(lambda each: each / 4) | st.samp
 texts = st.none() | st.sampled_from(TEXTS) | st.text(max_size=3)
 COLUMNS = {
     "f": (floats, pa.float64()),
-    "g": (st.none() | st.floats(width=32) | st.sampled_from([0.5, 1.0]), pa.float32()),
+    "g": (st.none() | st.floats(width=32) | st.sampled_from([0.1, 0.5, 1.0, 1e30]), pa.float32()),
     "q": (quarters, pa.float64()),
     "i": (st.none() | st.integers(-4, 6) | st.integers(-(2**63), 2**63 - 1), pa.int64()),
     "k": (st.none() | st.integers(-4, 6), pa.int16()),
@@ -242,6 +243,17 @@ def assert_says_the_same(whole: Report, failures: tuple[RowFailure, ...], report
     assert (report.rows, report.is_fit, report.row_failures) == (whole.rows, whole.is_fit, ())
     reasons = {reason for failure in failures for reason in failure.reasons}
     assert all(set(found.examples) <= reasons for found in report.row_checks)
+
+
+@settings(max_examples=EXAMPLES)
+@given(tables(), st.lists(on_rows | on_all, min_size=6, max_size=14), st.lists(by_reference, max_size=1))
+def test_as_doubles_is_what_is_said_of_doubles(
+    table: pa.Table, expectations: list[Expectation], slow: list[Expectation]
+) -> None:
+    inspector = Inspector.of(suite_of([*expectations, *slow]))
+    place = table.schema.get_field_index("g")
+    doubles = table.set_column(place, "g", table["g"].cast(pa.float64()))
+    assert inspector.rows(table, as_doubles=True) == inspector.rows(doubles)
 
 
 # What numpy warns of a deviation with infinities; made an error, it changes what Great Expectations says.

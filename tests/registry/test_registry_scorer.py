@@ -49,7 +49,7 @@ def as_number(value: Any, categories: list[str] | None) -> np.float32:
 def test_encoding_is_what_a_plain_loop_does(
     rows: list[tuple[Any, ...]], text: pa.DataType, parts: int, data: st.DataObject
 ) -> None:
-    types = [text, pa.float64(), text, pa.int64()]
+    types = [text, data.draw(st.sampled_from([pa.float64(), pa.float32()])), text, pa.int64()]
     columns = [[row[number] for row in rows] for number in range(4)]
     arrays = [
         pa.array(c, pa.string()).cast(t) if t is text else pa.array(c, t)
