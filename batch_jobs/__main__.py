@@ -31,6 +31,10 @@ settings are environment variables: docs/settings.md"""
 
 def main(arguments: list[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
+    from batch_jobs.memory import share_arenas
+
+    # Before whatever starts threads is imported.
+    share_arenas(getattr(options, "workers", None) or os.cpu_count() or 1)
     from registry import prepare_client
 
     prepare_client(os.environ)

@@ -27,6 +27,10 @@ _EACH_S = 0.5
 
 def main() -> None:
     """Score a day, and say how long it took from the start of the process, and from the loaded model."""
+    from batch_jobs.memory import share_arenas
+
+    share_arenas(os.cpu_count() or 1)  # first of all, as `python -m batch_jobs` does
+
     import registry
     from batch_jobs.engines import start
     from batch_jobs.job import parse_job
