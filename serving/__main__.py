@@ -107,6 +107,13 @@ def _parser() -> argparse.ArgumentParser:
     verb.add_argument("--date", type=_date, required=True, metavar="DATE", help="the day, YYYY-MM-DD")
     verb.add_argument("--url", default="http://127.0.0.1:5001", help="where the endpoint is")
     verb.add_argument("--rows", type=_count, default=2000, help="rows at most")
+    verb.add_argument(
+        "--wait",
+        type=_count,
+        default=30,
+        metavar="SECONDS",
+        help="for an endpoint that still answers by another version (30)",
+    )
     verb.add_argument("--json", action="store_true", help="print JSON for machines")
     verb.set_defaults(run=smoke)
     return parser

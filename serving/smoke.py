@@ -2,30 +2,24 @@
 
 from __future__ import annotations
 
-import math
 import re
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pyarrow as pa
 import requests
 
-import registry
 from serving.errors import DifferentAnswerError, EndpointUnavailableError, ServingError
-from storage import live_columns, read_rows
 
 if TYPE_CHECKING:
-    import datetime as dt
-    from collections.abc import Sequence
     from typing import Any
 
-    from registry import ModelVersion, Registry
-    from registry.scorer import Column
-    from storage import S3Settings, Store
+    from serving.written import Expected
 
 _ROWS_PER_REQUEST = 500
 _TIMEOUT_S = 60
+_PAUSE_S = 0.25
 
 
 @dataclass(frozen=True)
@@ -39,22 +33,37 @@ class SmokeReport:
 
 
 @dataclass(frozen=True)
-class Expected:
-    """Rows of a predictions table: the raw inputs as JSON records, and what was written for them."""
+class _Answer:
+    """Predictions of one request, and the version that gave them where the endpoint says it."""
 
-    version: ModelVersion
-    records: list[dict[str, Any]]
-    predictions: np.ndarray[tuple[int], np.dtype[np.float32]]
+    predictions: list[float]
+    version: str | None
 
 
-def smoke(url: str, expected: Expected) -> SmokeReport:
+def smoke(url: str, expected: Expected, wait_s: float = 30.0) -> SmokeReport:
     """Send the rows to `POST /invocations` and compare the answers as unsigned 32-bit views.
 
-    Raises `DifferentAnswerError`, naming the first row that differs.
+    An endpoint that follows the registry is some seconds behind it: while it names another version
+    than the one that is expected, it is asked again, for `wait_s` seconds in all.
+
+    Raises `DifferentAnswerError`, naming the version that answers, or the first row that differs.
     """
     answers: list[float] = []
+    until = time.monotonic() + wait_s
     for start in range(0, len(expected.records), _ROWS_PER_REQUEST):
-        answers += _ask(url, expected.records[start : start + _ROWS_PER_REQUEST])
+        rows = expected.records[start : start + _ROWS_PER_REQUEST]
+        answer = _ask(url, rows)
+        while answer.version not in {None, str(expected.version.version)}:
+            if time.monotonic() >= until:
+                raise DifferentAnswerError(
+                    f"{_shown(url)} answers by version {answer.version}, after {wait_s:g} s of waiting;"
+                    f" expected version {expected.version.version}, which wrote the predictions. Is it still"
+                    " in Production? Then the endpoint's /ready says what hinders it; else run the batch job"
+                    " again"
+                )
+            time.sleep(_PAUSE_S)
+            answer = _ask(url, rows)
+        answers += answer.predictions
     found = np.array(answers, dtype=np.float32)
     wrong = np.flatnonzero(found.view(np.uint32) != expected.predictions.view(np.uint32))
     if len(wrong):
@@ -69,62 +78,12 @@ def smoke(url: str, expected: Expected) -> SmokeReport:
     return SmokeReport(url, expected.version.name, expected.version.version, len(found))
 
 
-def read_expected(
-    table_uri: str, date: dt.date, rows: int, at: Registry, store: Store, settings: S3Settings
-) -> Expected:
-    """Read up to `rows` scored rows of a day, and the raw input rows that they came from."""
-    columns = ["input_file", "input_position", "prediction", "model", "model_version"]
-    filters = [("date", "=", str(date)), ("outcome", "=", "scored")]
-    live = live_columns(table_uri, columns, filters, settings)
-    if live is None or not len(live):
-        raise ServingError(
-            f"{table_uri} has no scored rows for {date}; run the batch job first: python -m batch_jobs run"
-        )
-    some = live.sort_by([("input_file", "ascending"), ("input_position", "ascending")]).slice(0, rows)
-    name, number = some["model"][0].as_py(), some["model_version"][0].as_py()
-    version = registry.find_version(at, name, number)
-    scorer = registry.load(at, version)
-    records: list[dict[str, Any]] = []
-    for file in some["input_file"].unique().to_pylist():
-        wanted = some.filter(pa.compute.equal(some["input_file"], file))["input_position"].to_pylist()
-        records += _raw_rows(file, wanted, scorer.columns, store)
-    if len(records) != len(some):
-        raise ServingError(
-            f"Of {len(some)} rows that were scored on {date}, the input holds {len(records)} now: it was"
-            " delivered again since. Run the batch job again: python -m batch_jobs run"
-        )
-    return Expected(version, records, some["prediction"].to_numpy())
-
-
-def _raw_rows(
-    file: str, positions: Sequence[int], columns: Sequence[Column], store: Store
-) -> list[dict[str, Any]]:
-    folder = file.rpartition("/")[0]
-    pinned = next((o for o in store.snapshot(folder).objects if o.uri == file), None)
-    if pinned is None:
-        raise ServingError(f"{file}, which the predictions were made from, is not there any more")
-    found: list[dict[str, Any]] = []
-    for batch in read_rows(store.open(pinned), file):
-        rows = np.flatnonzero(np.isin(batch.positions, positions))
-        found += batch.table.select([c.name for c in columns]).take(pa.array(rows)).to_pylist()
-    is_number = {column.name: column.categories is None for column in columns}
-    return [{name: _json_value(value, is_number[name]) for name, value in row.items()} for row in found]
-
-
-def _json_value(value: Any, is_number: bool) -> Any:  # noqa: FBT001  # private, called once
-    if value is None or not is_number:
-        return value
-    # CSV delivers text. JSON has no NaN; MLflow reads null as missing, which is what NaN means here.
-    number = float(value)
-    return None if math.isnan(number) else number
-
-
 def _shown(url: str) -> str:
     # An address may be written with a login in it.
     return re.sub(r"//[^/@]*@", "//***@", url)
 
 
-def _ask(url: str, records: list[dict[str, Any]]) -> list[float]:
+def _ask(url: str, records: list[dict[str, Any]]) -> _Answer:
     shown = _shown(url)
     try:
         response = requests.post(
@@ -148,4 +107,4 @@ def _ask(url: str, records: list[dict[str, Any]]) -> list[float]:
             f"{shown} answered {response.status_code} and not {len(records)} predictions:"
             f" {response.text[:300]}"
         )
-    return predictions
+    return _Answer(predictions, response.headers.get("X-Model-Version"))

@@ -98,8 +98,8 @@ def smoke(options: argparse.Namespace) -> int:
 
 def _try(options: argparse.Namespace) -> int:
     import registry
-    from serving.smoke import read_expected
     from serving.smoke import smoke as ask_and_compare
+    from serving.written import read_expected
     from storage import S3Settings, Store, data_uri
 
     settings = S3Settings.from_environment(os.environ)
@@ -111,7 +111,7 @@ def _try(options: argparse.Namespace) -> int:
         Store.connect(settings),
         settings,
     )
-    report = ask_and_compare(options.url, expected)
+    report = ask_and_compare(options.url, expected, options.wait)
     if options.json:
         print(json.dumps(asdict(report), indent=2))
     else:

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,9 @@ from tiny_versions import register_tiny, validate_tiny
 
 import registry
 from registry import Act
+from serving.errors import DifferentAnswerError
+from serving.smoke import smoke
+from serving.written import Expected
 
 pytest_plugins = ["review_fixtures"]
 
@@ -116,6 +120,25 @@ def test_promotions_and_rollbacks_reach_clients_and_fail_no_request(show: Show, 
     swaps = [f'greenroom_serving_model_version{{model="{show.model}",worker="{w}"}}' for w in (0, 1)]
     metrics = endpoint.metrics()
     assert [metrics[name] for name in swaps] == [1, 1]
+
+
+def test_a_smoke_test_waits_for_an_endpoint_that_has_not_followed_yet(show: Show, endpoint: Endpoint) -> None:
+    back_to_first(show, endpoint)
+    with logging_to(show.house.at("ann")) as at:
+        second = registry.find_version(at, show.model, 2)
+    expected = Expected(second, ROW["dataframe_records"], np.array([show.expected[2]], np.float32))
+    with pytest.raises(DifferentAnswerError) as caught:
+        smoke(endpoint.url, expected, wait_s=1)
+    assert "answers by version 1, after 1 s of waiting; expected version 2, which wrote" in str(caught.value)
+    with ThreadPoolExecutor() as pool:
+        waiting = pool.submit(smoke, endpoint.url, expected, wait_s=60)
+        time.sleep(1)
+        assert not waiting.done()
+        served_before = show.house.stages(show.model)[2] == "Archived"
+        show.roll_back(2) if served_before else show.promote(2)
+        report = waiting.result()
+    assert (report.model, report.model_version, report.rows) == (show.model, 2, 1)
+    back_to_first(show, endpoint)
 
 
 def test_a_worker_that_is_killed_takes_only_its_own_requests_with_it(show: Show, endpoint: Endpoint) -> None:
