@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 # moment, and the C library frees what they read when a name is added, as pytest itself does for each test.
 # So a process that a test starts is given `env=`.
 os.environ = cast("os._Environ[str]", dict(os.environ))  # noqa: B003  # on purpose
+# As every command does. On a full disk, where no bar can be written, tqdm keeps the lock that all bars share.
+os.environ["MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR"] = "false"
 
 # How long an example takes says how busy the machine is, and nothing of the code.
 settings.register_profile("greenroom", deadline=None, suppress_health_check=[HealthCheck.too_slow])
