@@ -16,6 +16,7 @@ from serving.http.feedback import FeedbackTaker
 from serving.http.heads import read_headers, request_id_of
 from serving.http.rejections import RejectedError, reason_of
 from serving.http.scoring import Scoring
+from serving.http.shortcut import Shortcut
 from serving.watching.tally import Reason
 
 if TYPE_CHECKING:
@@ -56,7 +57,8 @@ class Application:
     ) -> None:
         self._doorkeeper, self._gate, self._tally, self._pages = doorkeeper, gate, tally, pages
         intake = Intake(settings.max_body_bytes, gate, aside)
-        scoring = Scoring(stage.standings, settings.limits, intake, gate, aside, tally)
+        self.shortcut = Shortcut(stage.standings, settings.limits, gate, tally, self._next_id)
+        scoring = Scoring(stage.standings, settings.limits, intake, gate, aside, tally, self.shortcut)
         feedback = FeedbackTaker(stage.standings, intake, aside, settings.max_rows)
         self._scored = {f"/models/{s.name}/invocations": n for n, s in enumerate(stage.standings)}
         self._scored["/invocations"] = 0

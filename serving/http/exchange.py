@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 # In the scope of a request: whether the gate let it in, and uvicorn's side of it. Who reads the first lets it
 # out again; who reads the second takes it out, or each would hold the other until the collector comes.
 ADMITTED, CYCLE = "greenroom.admitted", "greenroom.cycle"
+# In the scope as well: bytes that arrived together, with which the request may begin.
+DATA = "greenroom.data"
 JSON = (b"content-type", b"application/json")
 
 
@@ -31,15 +33,17 @@ class Exchange:
     """A request, as the protocol hands it over, and its answer.
 
     `began` is when it did, by `time.perf_counter`. `headers` and `request_id`, by which answers and logs call
-    it, are empty until its head was read. While the worker drains, its client is to come back elsewhere.
+    it, are empty until its head was read. `data` is what arrived together with it, if anything may be learned
+    from that. While the worker drains, its client is to come back elsewhere.
     """
 
-    __slots__ = ("_cycle", "_gate", "_receive", "began", "headers", "request_id", "scope")
+    __slots__ = ("_cycle", "_gate", "_receive", "began", "data", "headers", "request_id", "scope")
 
     def __init__(self, scope: Scope, receive: Receive, gate: Gate) -> None:
         self.began = time.perf_counter()
         self.scope, self._receive, self._gate = scope, receive, gate
         self._cycle: RequestResponseCycle = scope.pop(CYCLE)
+        self.data: bytes | None = scope.pop(DATA, None)
         self.headers: Mapping[bytes, bytes] = {}
         self.request_id = b""
 
@@ -51,6 +55,11 @@ class Exchange:
     async def receive(self) -> dict[str, Any]:
         """Return the next of what its client sends: part of a body, or that it went away."""
         return await self._receive()
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether its connection stays open after it."""
+        return self._cycle.keep_alive
 
     @property
     def is_answered(self) -> bool:
@@ -72,17 +81,13 @@ class Exchange:
             raise RuntimeError("a request is answered a second time")
         if self._gate.is_draining:
             cycle.keep_alive = False
-        said = [_status_line(status)]
         if not cycle.keep_alive:
-            said.append(b"connection: close\r\n")
-        for name, value in (*cycle.default_headers, *head):
-            if b"\r" in value or b"\n" in value:
-                raise ValueError(f"the header {name!r} of an answer would be more than one line")
-            said += name, b": ", value, b"\r\n"
-        said.append(b"content-length: %d\r\n\r\n" % len(body))
-        if self.scope["method"] != "HEAD":
-            said.append(body)
-        whole = b"".join(said)
+            head = [(b"connection", b"close"), *head]
+        whole = b"%bcontent-length: %d\r\n\r\n%b" % (
+            opening(status, (*cycle.default_headers, *head)),
+            len(body),
+            b"" if self.scope["method"] == "HEAD" else body,
+        )
         cycle.response_started = cycle.response_complete = True
         cycle.waiting_for_100_continue = False
         cycle.transport.write(whole)
@@ -90,6 +95,16 @@ class Exchange:
         if not cycle.keep_alive:
             cycle.transport.close()
         cycle.on_response()
+
+
+def opening(status: int, head: Sequence[tuple[bytes, bytes]]) -> bytes:
+    """Write how an answer begins, all but its length. Raises `ValueError` for a header of two lines."""
+    said = [_status_line(status)]
+    for name, value in head:
+        if b"\r" in value or b"\n" in value:
+            raise ValueError(f"the header {name!r} of an answer would be more than one line")
+        said += name, b": ", value, b"\r\n"
+    return b"".join(said)
 
 
 @cache

@@ -27,9 +27,14 @@ class Gate:
     held_bytes: int = 0
     is_draining: bool = False
 
+    @property
+    def is_full(self) -> bool:
+        """Whether as many wait as may."""
+        return self.waiting >= self.most_waiting
+
     def admit(self) -> bool:
         """Count one more that waits, unless as many do as may."""
-        if self.waiting >= self.most_waiting:
+        if self.is_full:
             return False
         self.waiting += 1
         return True

@@ -66,6 +66,8 @@ class GuardedProtocol(HttpToolsProtocol):
         super().data_received(data)
         if not self._is_whole and self._timer is None and not self._is_deaf:
             self._arm()
+        if self._is_between() and self._has_begun:
+            self._wait_for_more()  # it was nothing but blank lines
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the clock, and the requests that wait for the answer to the one before them."""
@@ -155,6 +157,21 @@ class GuardedProtocol(HttpToolsProtocol):
             return
         within = f"{self.settings.read_timeout_s:g} s"
         self._turn_away(408, Reason.SLOW_CLIENT, f"The request was not whole within {within}")
+
+    def _wait_for_more(self) -> None:
+        self._unset_keepalive_if_required()
+        self.timeout_keep_alive_task = self.loop.call_later(
+            self.timeout_keep_alive, self.timeout_keep_alive_handler
+        )
+
+    def _is_between(self) -> bool:
+        """Whether the next byte is the first of a request, whose answer is the next to be written."""
+        if self._has_begun and not self._is_whole:
+            return False
+        if self._has_cycle and not self.cycle.response_complete:
+            return False
+        is_heard = not (self._is_deaf or self.transport.is_closing())
+        return is_heard and not (self.pipeline or self.flow.write_paused)
 
     def _is_next(self) -> bool:
         """Whether what is written now is the answer to the request that is arriving, and to no other."""

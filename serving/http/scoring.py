@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from serving.http.exchange import Exchange
     from serving.http.gate import Gate
     from serving.http.routing import Routed, Routing
+    from serving.http.shortcut import Shortcut
     from serving.http.stage import Standing
     from serving.models.served import Answer, ServedModel
     from serving.watching.tally import WorkerTally
@@ -39,7 +40,9 @@ class Scoring:
         gate: Gate,
         aside: Aside,
         tally: WorkerTally,
+        shortcut: Shortcut,
     ) -> None:
+        self._shortcut = shortcut
         self._standings, self._limits, self._intake = standings, limits, intake
         self._gate, self._aside, self._tally = gate, aside, tally
         self._turn, self._worked_s = asyncio.Lock(), 0.0
@@ -58,7 +61,7 @@ class Scoring:
             routed = await self._route(standing.routing, body, exchange)
             served = routed.take(served)
         try:
-            answer, parsed, arrived = await self._predict(served, body, exchange, arrived)
+            answer, parsed, arrived, at_once = await self._predict(served, body, exchange, arrived)
         except Exception as error:
             if routed is not None:
                 routed.fail(error)
@@ -70,6 +73,8 @@ class Scoring:
         await exchange.answer(200, head, answer.body)
         if routed is not None:
             routed.finish(answer, predicted)
+        elif at_once:
+            self._shortcut.remember(exchange, model)
         total_s = time.perf_counter() - exchange.began
         steps_s = (arrived - exchange.began, parsed - arrived, predicted - parsed, total_s)
         self._tally.answered(model, 200, answer.rows, *steps_s)
@@ -86,11 +91,13 @@ class Scoring:
 
     async def _predict(
         self, served: ServedModel, body: bytes, exchange: Exchange, arrived: float
-    ) -> tuple[Answer, float, float]:
-        """Return the answer, when its request was read, and when it was begun with."""
+    ) -> tuple[Answer, float, float, bool]:
+        """Return the answer, when its request was read, when it was begun with, and whether at once."""
         given = (exchange.content_type, body, self._limits)
+        at_once = False
         if len(body) <= _LIGHT_BYTES:
             asked, parsed, answer = _between_two(served, given)
+            at_once = answer is not None
         elif len(body) <= QUICK_BYTES:
             async with self._turn:
                 arrived = time.perf_counter()
@@ -105,7 +112,7 @@ class Scoring:
             parsed, answer = time.perf_counter(), None
         if answer is None:
             answer = await self._aside.run(served.answer, (asked,), exchange)
-        return answer, parsed, arrived
+        return answer, parsed, arrived, at_once
 
     def _head_of(self, model: int, version: int) -> list[tuple[bytes, bytes]]:
         found = self._heads.get((model, version))
