@@ -170,8 +170,7 @@ class GuardedProtocol(HttpToolsProtocol):
             return False
         if self._has_cycle and not self.cycle.response_complete:
             return False
-        is_heard = not (self._is_deaf or self.transport.is_closing())
-        return is_heard and not (self.pipeline or self.flow.write_paused)
+        return not (self.pipeline or self._is_deaf or self.transport.is_closing())
 
     def _is_next(self) -> bool:
         """Whether what is written now is the answer to the request that is arriving, and to no other."""

@@ -25,7 +25,7 @@ class ShortcutProtocol(GuardedProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Answer what came at once, or read it."""
-        if len(data) <= MOST_BYTES and self._is_between():
+        if len(data) <= MOST_BYTES and not self.flow.write_paused and self._is_between():
             answer = self.shortcut.answer(data, self.server_state.default_headers)
             if answer is not None:
                 self._end_with(answer)

@@ -109,10 +109,18 @@ class Worker:
         worker.state.default_headers = [(b"date", b"today")]
         return worker
 
-    async def hears(self, pieces: Sequence[bytes], *, patient: bool = True, pause_s: float = 0) -> Wire:
+    async def hears(
+        self,
+        pieces: Sequence[bytes],
+        *,
+        patient: bool = True,
+        pause_s: float = 0,
+        stops_reading_before: int | None = None,
+    ) -> Wire:
         """Bring pieces of one connection, waiting after each for what becomes of it, or after the last.
 
-        `pause_s` is for how long the client is silent then.
+        `pause_s` is for how long the client is silent then; before a piece it may stop to read answers, and
+        goes on with it when all is said.
         """
 
         async def application(scope: Any, receive: Any, send: Any) -> None:
@@ -132,13 +140,17 @@ class Worker:
         connection = self.protocol(config=config, server_state=self.state, app_state={})
         wire = Wire(connection)
         connection.connection_made(wire)
-        for piece in pieces:
+        for number, piece in enumerate(pieces):
             if wire.is_over:
                 break
+            if number == stops_reading_before:
+                connection.pause_writing()
             connection.data_received(piece)
             if patient:
                 await self._rest()
                 await asyncio.sleep(pause_s)
+        if stops_reading_before is not None:
+            connection.resume_writing()
         await self._rest()
         silent = connection.timeout_keep_alive_task
         wire.clocks = connection._timer is not None, silent is not None and not silent.cancelled()

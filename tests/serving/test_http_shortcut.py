@@ -195,8 +195,16 @@ def test_blank_lines_before_a_head_are_no_head(asked: Both, blank: bytes) -> Non
 
 def test_a_client_that_sends_a_blank_line_and_no_more_is_not_kept_for_good(asked: Both) -> None:
     for worker in (asked.short, asked.long):
-        wire = asked.runner.run(worker.hears([PLAIN, b"\r\n"]))
-        assert wire.clocks == (False, True)
+        for unread in (None, 1):
+            wire = asked.runner.run(worker.hears([PLAIN, b"\r\n"], stops_reading_before=unread))
+            assert wire.clocks == (False, True)
+
+
+def test_a_client_that_does_not_read_has_no_more_answered_until_it_does(asked: Both) -> None:
+    wire = asked.runner.run(asked.short.hears([PLAIN, PLAIN], patient=False, stops_reading_before=1))
+    assert wire.heard.count(b"200 OK") == 2
+    assert asked.short.entered == 1
+    asked.runner.run(asked.long.hears([PLAIN, PLAIN]))  # both have to have counted as much
 
 
 def test_a_connection_is_kept_for_as_long_as_its_client_asks(
