@@ -7,6 +7,7 @@ itself, so that every row takes the same number of steps through a tree, and no 
 from __future__ import annotations
 
 import ctypes
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -96,7 +97,12 @@ def _read(learner: Mapping[str, Any]) -> Forest:
         raise _UnknownError
     features, trees = int(parameters["num_feature"]), gradient_booster["model"]["trees"]
     sets = _Sets.of(trees)
-    read = [_read_tree(tree, features, sets) for tree in trees]
+    read = []
+    for tree in trees:
+        # For an endpoint that loads a version in a thread: numpy lets go of the interpreter and takes it
+        # again so often that a thread which waits for it would get it only when all trees are read.
+        time.sleep(0)
+        read.append(_read_tree(tree, features, sets))
     roots = np.cumsum([0, *(len(tree["feature"]) for tree in read)]).astype(np.uint32)
     for tree, root in zip(read, roots[:-1], strict=True):
         tree["child"] += root
