@@ -97,6 +97,11 @@ class Exchange:
         cycle.on_response()
 
 
+def answered_by(name: str, version: int) -> list[tuple[bytes, bytes]]:
+    """Return how the head of an answer begins that a version of a model gives."""
+    return [JSON, (b"x-model-name", name.encode()), (b"x-model-version", str(version).encode())]
+
+
 def opening(status: int, head: Sequence[tuple[bytes, bytes]]) -> bytes:
     """Write how an answer begins, all but its length. Raises `ValueError` for a header of two lines."""
     said = [_status_line(status)]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from serving.http import rejections
 from serving.http.aside import QUICK_BYTES
-from serving.http.exchange import JSON
+from serving.http.exchange import answered_by
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -117,9 +117,7 @@ class Scoring:
     def _head_of(self, model: int, version: int) -> list[tuple[bytes, bytes]]:
         found = self._heads.get((model, version))
         if found is None:
-            name = self._standings[model].name.encode()
-            found = [JSON, (b"x-model-name", name), (b"x-model-version", str(version).encode())]
-            self._heads[model, version] = found
+            found = self._heads[model, version] = answered_by(self._standings[model].name, version)
         return found
 
 

@@ -13,7 +13,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from serving.http.exchange import JSON, opening
+from serving.http.exchange import answered_by, opening
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -31,8 +31,10 @@ _MOST_HEADS, _LONGEST_HEAD_BYTES = 1024, 2048
 MOST_BYTES = 8 * 1024
 # A request with one of these is not read as others are; or its head will not come again, and would only take
 # the place of one that does.
-_OTHERWISE = frozenset({b"transfer-encoding", b"content-encoding", b"expect", b"upgrade"})
-_ONCE_ONLY = frozenset({b"x-request-id", b"traceparent", b"x-amzn-trace-id", b"x-b3-traceid"})
+_TELLING = frozenset({
+    *(b"transfer-encoding", b"content-encoding", b"expect", b"upgrade"),
+    *(b"x-request-id", b"traceparent", b"x-amzn-trace-id", b"x-b3-traceid"),
+})  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -84,7 +86,7 @@ class Shortcut:
             asked = served.read(known.content_type, data[ends:], self._limits)
             parsed = time.perf_counter()
             answer = served.answer(asked) if served.is_quick(asked) else None
-        except Exception:  # noqa: BLE001  # the long way will say of it what is to be said
+        except Exception:  # noqa: BLE001  # the long way says what is wrong; raised, it would close the connection
             answer = None
         finally:
             self._tally.leave()
@@ -112,7 +114,7 @@ class Shortcut:
         # A parser passes over blank lines before a request, of which the first could be taken for its end.
         if data is None or not data.startswith(_BEGIN) or _END not in data:
             return
-        if not exchange.is_kept or not (_OTHERWISE | _ONCE_ONLY).isdisjoint(headers):
+        if not exchange.is_kept or not _TELLING.isdisjoint(headers):
             return
         body_bytes = int(headers.get(b"content-length", b"0"))
         ends = data.find(_END) + len(_END)
@@ -132,8 +134,7 @@ class Shortcut:
             self._openings.clear()
         found = self._openings.get((model, version))
         if found is None:
-            name = self._standings[model].name.encode()
-            said = (b"x-model-name", name), (b"x-model-version", str(version).encode())
-            found = opening(200, (*headers, JSON, *said)) + b"x-request-id: "
+            head = (*headers, *answered_by(self._standings[model].name, version))
+            found = opening(200, head) + b"x-request-id: "
             self._openings[model, version] = found
         return found

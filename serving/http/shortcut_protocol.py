@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from serving.http.exchange import DATA
 from serving.http.protocol import GuardedProtocol
 from serving.http.shortcut import MOST_BYTES
 
 if TYPE_CHECKING:
-    from serving.http.gate import Gate
     from serving.http.shortcut import Shortcut
-    from serving.settings import Settings
-    from serving.watching.tally import WorkerTally
 
 
 class ShortcutProtocol(GuardedProtocol):
@@ -50,9 +47,6 @@ class ShortcutProtocol(GuardedProtocol):
         self._wait_for_more()
 
 
-def with_shortcut(
-    gate: Gate, settings: Settings, tally: WorkerTally, shortcut: Shortcut
-) -> type[ShortcutProtocol]:
-    """Return the protocol of one worker."""
-    members: dict[str, Any] = {"gate": gate, "settings": settings, "tally": tally, "shortcut": shortcut}
-    return type("WorkerProtocol", (ShortcutProtocol,), members)
+def with_shortcut(protocol: type[GuardedProtocol], shortcut: Shortcut) -> type[ShortcutProtocol]:
+    """Return the protocol of one worker, with the short way in front of it."""
+    return type("WorkerProtocol", (ShortcutProtocol, protocol), {"shortcut": shortcut})

@@ -20,6 +20,7 @@ from serving.http.describe import Describer
 from serving.http.gate import Gate
 from serving.http.heads import Doorkeeper
 from serving.http.pages import Pages
+from serving.http.protocol import guarded
 from serving.http.shortcut_protocol import with_shortcut
 from serving.http.stage import Stage
 from serving.watching.logs import count_drops, log
@@ -80,7 +81,7 @@ class EndpointWorker(UvicornWorker):  # type: ignore[misc]  # uvicorn-worker shi
         doorkeeper = Doorkeeper(plan.settings.hosts, token)
         application = Application(plan.settings, stage, doorkeeper, gate, aside, tally, pages)
         self.config.app = application
-        self.config.http = with_shortcut(gate, plan.settings, tally, application.shortcut)
+        self.config.http = with_shortcut(guarded(gate, plan.settings, tally), application.shortcut)
         server = _DrainingServer(self.config, gate, plan.settings.drain_delay_s)
         self._install_sigquit_handler()
         async with _followed(stage):

@@ -100,11 +100,9 @@ class Worker:
         application = Application(
             settings, stage, Doorkeeper(settings.hosts, None), gate, aside, tally, pages
         )
-        protocol = (
-            with_shortcut(gate, settings, tally, application.shortcut)
-            if has_shortcut
-            else guarded(gate, settings, tally)
-        )
+        protocol = guarded(gate, settings, tally)
+        if has_shortcut:
+            protocol = with_shortcut(protocol, application.shortcut)
         worker = cls(application, gate, stage.standings[0], tallies, protocol)
         worker.state.default_headers = [(b"date", b"today")]
         return worker
